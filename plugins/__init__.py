@@ -1,0 +1,1 @@
+"""The codecs and tasks that come with the workbench."""

@@ -1,0 +1,1 @@
+"""Codecs, one file or one folder each."""

@@ -1,0 +1,20 @@
+"""Maps the top-level folders to import names that shadow nobody else's package."""
+
+from setuptools import find_packages, setup
+
+FOLDERS = {
+    "workbench": "workbench",
+    "workbench_plugins": "plugins",
+    "workbench_datasets": "datasets",
+    "workbench_reports": "reports",
+}
+
+setup(
+    package_dir=FOLDERS,
+    packages=[
+        name
+        for package, folder in FOLDERS.items()
+        for name in [package, *(f"{package}.{sub}" for sub in find_packages(folder))]
+    ],
+    include_package_data=True,
+)

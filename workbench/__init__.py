@@ -1,0 +1,51 @@
+"""The codec workbench: image codecs and vision tasks side by side.
+
+Plugin authors find everything in :mod:`workbench.api`, re-exported here. ``workbench.run`` runs a
+comparison and returns a pandas DataFrame.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.api import (
+    Codec,
+    Dataset,
+    Item,
+    Metric,
+    Output,
+    Point,
+    Points,
+    QualityTask,
+    Task,
+    hookimpl,
+    points,
+)
+
+if TYPE_CHECKING:
+    from workbench.runner import run
+
+__version__ = "0.1.0"
+__all__ = [
+    "Codec",
+    "Dataset",
+    "Item",
+    "Metric",
+    "Output",
+    "Point",
+    "Points",
+    "QualityTask",
+    "Task",
+    "hookimpl",
+    "points",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Running needs pandas; listing plugins must not wait for it.
+    if name == "run":
+        from workbench.runner import run
+
+        return run
+    raise AttributeError(f"module 'workbench' has no attribute {name!r}")

@@ -1,0 +1,362 @@
+"""All that a plugin author imports.
+
+A plugin is a subclass of :class:`Codec`, :class:`Task`, :class:`QualityTask` or
+:class:`Dataset`, returned from a hook::
+
+    import workbench
+
+    class Jpeg(workbench.Codec):
+        \"\"\"JPEG, libjpeg-turbo, 4:2:0.\"\"\"
+        name = "jpeg"
+        points = workbench.points("quality", [10, 35, 75], limits=(1, 100))
+
+        def encode(self, image, point): ...
+        def decode(self, stream, output): ...
+
+    @workbench.hookimpl
+    def workbench_codecs():
+        return [Jpeg]
+
+Pictures are numpy arrays, uint8 ``[H, W, 3]``, sRGB, everywhere. This module imports no numpy,
+so that listing plugins stays instant; plugins import their heavy libraries inside methods.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata, util
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+
+import pluggy
+
+from workbench.errors import PluginError, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.uint8]
+
+Audience = Literal["human", "machine", "any"]
+Payload = bytes | Mapping[str, bytes]
+"""What ``encode`` returns and ``decode`` gets: bytes, or bytes a layer for layered codecs."""
+
+hookimpl = pluggy.HookimplMarker("workbench")
+hookspec = pluggy.HookspecMarker("workbench")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One rate point: a label such as ``qp32`` and the parameters behind it.
+
+    Parameters read as attributes: ``point.qp``.
+    """
+
+    label: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.params[name]
+        except KeyError:
+            raise AttributeError(f"point {self.label!r} has no parameter {name!r}") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Point, (self.label, dict(self.params))
+
+
+class Points(Sequence[Point]):
+    """The rate points of a codec, low to high rate. Build them with :func:`points`.
+
+    ``find`` also accepts values between the listed ones when ``limits`` are given.
+    """
+
+    def __init__(
+        self,
+        listed: Iterable[Point],
+        parameter: str | None = None,
+        limits: tuple[float, float] | None = None,
+        integer: bool = False,
+    ) -> None:
+        self._listed = tuple(listed)
+        self.parameter = parameter
+        self.limits = limits
+        self.integer = integer
+        labels = [point.label for point in self._listed]
+        if not labels or len(set(labels)) != len(labels):
+            raise PluginError(f"points {labels} must be at least one, each with its own label")
+
+    @overload
+    def __getitem__(self, index: int) -> Point: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Point, ...]: ...
+    def __getitem__(self, index: int | slice) -> Point | tuple[Point, ...]:
+        return self._listed[index]
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def find(self, label: str, codec: str = "codec") -> Point:
+        """Return the point called ``label``; ``"32"`` is short for ``"qp32"``.
+
+        Raises:
+            PluginError: no such point, or a value outside the limits.
+        """
+        for point in self._listed:
+            if label == point.label or f"{self.parameter}{label}" == point.label:
+                return point
+        match = re.fullmatch(rf"(?:{self.parameter})?(-?\d+(?:\.\d+)?)", label)
+        if not (self.parameter and self.limits and match):
+            hint = did_you_mean(label, [point.label for point in self._listed])
+            raise PluginError(f"{codec}: no point {label!r}.{hint}")
+        low, high = self.limits
+        value = float(match[1])
+        if not low <= value <= high or (self.integer and value != int(value)):
+            kind = "whole numbers " if self.integer else ""
+            raise PluginError(
+                f"{codec}: {self.parameter} {match[1]} is outside {kind}{low:g}..{high:g}"
+            )
+        return _point(self.parameter, int(value) if self.integer else value)
+
+
+def _point(parameter: str, value: float) -> Point:
+    return Point(f"{parameter}{value:g}", {parameter: value})
+
+
+def points(
+    parameter: str, values: Iterable[float], *, limits: tuple[float, float] | None = None
+) -> Points:
+    """Rate points that differ in one parameter, listed from low to high rate.
+
+    Args:
+        parameter: the parameter's name; labels are name and value, ``qp32``.
+        values: the values a run uses by default.
+        limits: smallest and largest value allowed; any value between them may then be asked for.
+    """
+    listed = list(values)
+    integer = all(isinstance(value, int) for value in listed)
+    return Points([_point(parameter, value) for value in listed], parameter, limits, integer)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A picture that a receiver can decode: the layers it needs, and whom it is for."""
+
+    needs: tuple[str, ...]
+    audience: Audience = "any"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured quantity: what axes, tables and BD-rates need to know about it.
+
+    ``pool`` says how a set's pooled value is made from per-picture values: ``mean``, ``mse``
+    (a PSNR in dB with peak 255: PSNR of the pixel-weighted mean MSE) or ``set`` (only the whole
+    set has a value, as with mAP).
+    """
+
+    name: str
+    label: str
+    description: str
+    unit: str = ""
+    higher_is_better: bool = True
+    limits: tuple[float | None, float | None] = (None, None)
+    pool: Literal["mean", "mse", "set"] = "mean"
+
+
+class Plugin:
+    """What codecs, tasks and datasets have in common."""
+
+    name: ClassVar[str]
+    citation: ClassVar[str] = ""
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Distributions that must be installed; their versions enter every content key."""
+    extra: ClassVar[str] = ""
+    """The extra of this project that installs them: ``codec-workbench[extra]``."""
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Why this plugin cannot work here, with the cure; None where it can. Imports nothing."""
+        missing = [name for name in cls.requires if not _installed(name)]
+        if not missing:
+            return None
+        what = f"codec-workbench[{cls.extra}]" if cls.extra else " ".join(missing)
+        return f"needs {', '.join(missing)}: pip install {what!r}"
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        """Versions of the libraries and programs that shape results. They enter the keys."""
+        return {name: metadata.version(name) for name in cls.requires}
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, str]:
+        """Hashes of further files that shape results, such as weights. They enter the keys."""
+        return {}
+
+
+def _installed(distribution: str) -> bool:
+    # find_spec is ten times as fast as reading the metadata of an installed distribution, but
+    # import names may differ from distribution names, so the metadata has the last word.
+    if util.find_spec(distribution.replace("-", "_")) is not None:
+        return True
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+class Codec(Plugin):
+    """A codec. A fresh instance, maybe on another machine, must decode from bytes alone.
+
+    Args:
+        device: where networks run, ``cpu`` or ``cuda:0``.
+        threads: processor threads the codec may use.
+    """
+
+    points: ClassVar[Points]
+    layers: ClassVar[tuple[str, ...]] = ("main",)
+    outputs: ClassVar[Mapping[str, Output]] = MappingProxyType({"image": Output(("main",))})
+    batch: ClassVar[int] = 1
+    """Most pictures of one size that ``encode_many`` and ``decode_many`` take at once."""
+
+    def __init__(self, device: str = "cpu", threads: int = 1) -> None:
+        self.device = device
+        self.threads = threads
+
+    def encode(self, image: Picture, point: Point) -> Payload:
+        """Encode uint8 ``[H, W, 3]`` sRGB; return bytes, or ``{layer: bytes}`` for layers."""
+        raise PluginError(f"{self.name}: a codec must define encode or encode_many")
+
+    def decode(self, stream: Any, output: str) -> Picture:
+        """Decode what ``encode`` returned, cut down to the layers that ``output`` needs.
+
+        Returns uint8 ``[H, W, 3]`` of the original's size. Damaged bytes raise.
+        """
+        raise PluginError(f"{self.name}: a codec must define decode or decode_many")
+
+    def encode_many(self, images: Sequence[Picture], point: Point) -> list[Payload]:
+        """Encode pictures of one size, at most ``batch``; override where batches are faster."""
+        return [self.encode(image, point) for image in images]
+
+    def decode_many(self, streams: Sequence[Any], output: str) -> list[Picture]:
+        """Decode streams of pictures of one size; override where batches are faster."""
+        return [self.decode(stream, output) for stream in streams]
+
+
+class Task(Plugin):
+    """A machine's view of decoded pictures: predictions a picture, a score a dataset.
+
+    Args:
+        device: where networks run.
+        threads: processor threads the task may use.
+    """
+
+    audience: ClassVar[Audience] = "machine"
+    metrics: ClassVar[tuple[Metric, ...]]
+    target: ClassVar[str] = ""
+    """The kind of ground truth it is judged on: a key of the dataset's targets, e.g. ``boxes``."""
+    batch: ClassVar[int] = 8
+    """Most pictures of one size that ``predict`` takes at once."""
+
+    def __init__(self, device: str = "cpu", threads: int = 1) -> None:
+        self.device = device
+        self.threads = threads
+
+    def predict(self, images: Sequence[Picture]) -> list[Any]:
+        """Predictions, one a picture, as plain data: dicts, lists, numbers, strings, arrays."""
+        raise PluginError(f"{self.name}: a task must define predict")
+
+    def evaluate(
+        self, predictions: Sequence[Any], targets: Sequence[Any]
+    ) -> dict[str, float | None]:
+        """Score a whole set: ``{metric name: value}``, None where a value does not exist."""
+        raise PluginError(f"{self.name}: a task must define evaluate")
+
+
+class QualityTask(Task):
+    """A full-reference measure: a value a picture from the original and the decoded one.
+
+    Sets are scored from the stored per-picture values, by each metric's ``pool``.
+    """
+
+    audience: ClassVar[Audience] = "human"
+    target: ClassVar[str] = "picture"
+
+    def compare(
+        self, originals: Sequence[Picture], images: Sequence[Picture]
+    ) -> list[dict[str, float]]:
+        """Return ``{metric name: value}`` a pair of pictures of one size; inf is allowed."""
+        raise PluginError(f"{self.name}: a quality task must define compare")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture of a dataset, known without decoding it.
+
+    ``sha256`` covers what the picture is made of (a file's bytes); ``path`` is None where the
+    dataset makes its pictures itself; ``error`` says why a picture cannot be used.
+    """
+
+    name: str
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    path: str | None = None
+    error: str = ""
+
+
+class Dataset(Plugin):
+    """Pictures, and ground truth where there is one.
+
+    A dataset with a ``scheme`` is opened with what follows the colon (``folder:PATH``), others
+    by name alone. ``argument`` is what follows the colon; ``root`` is the folder that holds
+    downloaded datasets.
+    """
+
+    scheme: ClassVar[bool] = False
+    licence: ClassVar[str] = ""
+    targets: ClassVar[tuple[str, ...]] = ()
+    """The kinds of ground truth it has."""
+
+    def __init__(self, argument: str = "", root: str | None = None) -> None:
+        self.argument = argument
+        self.root = root
+
+    def items(self) -> Sequence[Item]:
+        """Every picture, in a stable order; those that cannot be used say so in ``error``."""
+        raise PluginError(f"{self.name}: a dataset must define items")
+
+    def load(self, item: Item) -> Picture:
+        """Return the picture of an item, uint8 ``[H, W, 3]`` sRGB; files by default."""
+        from workbench import images
+
+        if item.path is None:
+            raise PluginError(f"{self.name}: a dataset without files must define load")
+        return images.read(item.path)
+
+    def load_target(self, item: Item, kind: str) -> Any:
+        """Return the ground truth of an item, of one of ``targets``."""
+        raise PluginError(f"{self.name}: has no ground truth of kind {kind!r}")
+
+
+class Hooks:
+    """The hooks a plugin module may define."""
+
+    @hookspec
+    def workbench_codecs(self) -> list[type[Codec]]:
+        """Return codec classes. Called when plugins are listed: import nothing heavy."""
+        return []
+
+    @hookspec
+    def workbench_tasks(self) -> list[type[Task]]:
+        """Return task classes. Called when plugins are listed: import nothing heavy."""
+        return []
+
+    @hookspec
+    def workbench_datasets(self) -> list[type[Dataset]]:
+        """Return dataset classes. Called when plugins are listed: import nothing heavy."""
+        return []
