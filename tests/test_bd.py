@@ -45,6 +45,23 @@ def test_bd_rate_equals_the_published_tools(name: str, method: str) -> None:
     )
 
 
+# bjontegaard 1.3.0, bd_psnr(..., method), on the golden sets: cubic, pchip, akima.
+BD_PSNR = {
+    "fau-1": (0.120409, 0.119693, 0.119409),
+    "fau-2": (0.095404, 0.088875, 0.089903),
+    "jctvc-e137-1": (0.025060, 0.025050, 0.025057),
+    "jctvc-e137-2": (0.028704, 0.028472, 0.028075),
+    "saturated-vmaf": (0.102144, 0.104046, 0.103394),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_bd_psnr_equals_the_published_tools(name: str) -> None:
+    anchor, test = (bd.Curve(**GOLDEN[name][role]) for role in ("anchor", "test"))
+    values = [bd.bd_quality(anchor, test, method=method).value for method in INTERPOLATING]
+    assert values == pytest.approx(BD_PSNR[name], abs=5.1e-7)
+
+
 def test_saturated_curves_are_flagged_by_every_method() -> None:
     golden = GOLDEN["saturated-vmaf"]
     anchor, test = (bd.Curve(**golden[role], name=role) for role in ("anchor", "test"))
@@ -228,6 +245,7 @@ def test_missing_and_infinite_points_are_left_out_by_name() -> None:
         ([0.1, 0.2], [30], "jpeg: 2 rates but 1 qualities"),
         ([[0.1]], [[30]], "jpeg: rate must be a list of numbers, got 2 axes"),
         (["x"], [30], "jpeg: rate must be numbers"),
+        ([0.1], [1e31], r"jpeg: quality 1e\+31 at point 1 is beyond 1e\+30"),
     ],
 )
 def test_impossible_points_are_refused_with_the_value(
@@ -244,7 +262,12 @@ def test_an_unknown_method_is_refused_with_the_nearest() -> None:
 
 any_curve = st.lists(
     st.tuples(
-        st.floats(1e-300, 1e300), st.one_of(st.floats(), st.sampled_from([0.0, 45.0, 45.1, 99.9]))
+        st.floats(1e-300, 1e30),
+        st.one_of(
+            st.floats(-1e30, 1e30),
+            st.sampled_from([math.nan, math.inf, -math.inf]),
+            st.sampled_from([0.0, 45.0, 45.1, 99.9]),
+        ),
     ),
     max_size=7,
 ).map(lambda points: bd.Curve([p[0] for p in points], [p[1] for p in points]))

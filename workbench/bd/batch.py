@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.bd.curve import Array
-from workbench.bd.fit import SAME, Kind
+from workbench.bd.fit import SAME, TINY, Kind
 
 
 def pchip_gaps(
@@ -41,7 +41,8 @@ def _sorted(log_rate: Array, quality: Array, kind: Kind) -> tuple[Array, Array]:
 def _distinct(x: Array) -> NDArray[np.bool_]:
     if x.shape[1] < 2:
         return np.zeros(len(x), dtype=bool)
-    distinct: NDArray[np.bool_] = (np.diff(x, axis=1) > SAME * np.ptp(x, axis=1)[:, None]).all(1)
+    apart = SAME * np.ptp(x, axis=1)[:, None] + TINY
+    distinct: NDArray[np.bool_] = (np.diff(x, axis=1) > apart).all(axis=1)
     return distinct
 
 

@@ -16,6 +16,9 @@ SATURATION_SLOPE = 0.1
 """A curve is saturated when its last step gains less than this share of its steepest step,
 both in quality per decade of rate. PSNR curves keep about half of their steepest slope."""
 
+LARGEST = 1e30
+"""No rate or quality is beyond this; cubes of it are still far from the end of float64."""
+
 
 class Curve:
     """The points of one codec on one metric, in any order.
@@ -29,7 +32,8 @@ class Curve:
         name: what messages call this curve.
 
     Raises:
-        WorkbenchError: the lengths differ, a value is no number, or a rate is 0 or negative.
+        WorkbenchError: the lengths differ, a value is no number, a rate is 0 or negative, or a
+            finite value is beyond 1e30.
     """
 
     rate: Array  # [n], finite, > 0, ascending
@@ -50,6 +54,12 @@ class Curve:
             raise WorkbenchError(
                 f"{name}: rate {rates[bad[0]]:g} at point {bad[0] + 1} must be above 0"
             )
+        for what, values in (("rate", rates), ("quality", qualities)):
+            if (bad := np.flatnonzero(np.isfinite(values) & (np.abs(values) > LARGEST))).size:
+                raise WorkbenchError(
+                    f"{name}: {what} {values[bad[0]]:g} at point {bad[0] + 1} is beyond "
+                    f"{LARGEST:g}: is it in the right unit?"
+                )
         usable = np.isfinite(rates) & np.isfinite(qualities)
         self.warnings = tuple(
             f"missing: {name}: point {i + 1} (rate {rates[i]:g}, quality {qualities[i]:g}) left out"

@@ -99,6 +99,7 @@ def bd_matrix(
     }
 
 
+@np.errstate(all="ignore")  # slopes between almost equal points overflow; the value is checked
 def delta(anchor: Curve, test: Curve, kind: Kind, method: str, higher_is_better: bool) -> BDResult:
     """Compute one delta of either kind; see :func:`bd_rate` and :func:`bd_quality`."""
     check_method(method)

@@ -31,7 +31,7 @@ from numpy.polynomial import Polynomial
 from scipy.interpolate import Akima1DInterpolator, PchipInterpolator
 from scipy.optimize import brentq, nnls
 
-from workbench.bd.curve import Array
+from workbench.bd.curve import LARGEST, Array
 from workbench.errors import WorkbenchError, did_you_mean
 
 Kind = Literal["rate", "quality"]
@@ -45,6 +45,9 @@ VCM_MAX = 100.0
 
 SAME = 1e-9
 """Points nearer than this share of their range are one: slopes between them are rounding noise."""
+
+TINY = 1 / LARGEST
+"""And so are points nearer than this, whatever their range: slopes between them overflow."""
 
 
 class UndefinedError(Exception):
@@ -112,7 +115,7 @@ def distinct(log_rate: Array, quality: Array, kind: Kind) -> tuple[Array, Array]
         order = np.lexsort((-y, x))
     x, y = x[order], y[order]
     keep = np.ones(x.size, dtype=bool)
-    keep[1:] = np.diff(x) > SAME * np.ptp(x)
+    keep[1:] = np.diff(x) > SAME * np.ptp(x) + TINY
     return x[keep], y[keep]
 
 
