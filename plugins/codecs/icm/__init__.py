@@ -1,0 +1,1 @@
+"""Learned image codecs for machines and humans: networks, training and streams."""
