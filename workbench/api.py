@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from workbench.weights import WeightFile
+
     Picture = NDArray[np.uint8]
 
 Audience = Literal["human", "machine", "any"]
@@ -176,13 +178,15 @@ class Plugin:
     """Distributions that must be installed; their versions enter every content key."""
     extra: ClassVar[str] = ""
     """The extra of this project that installs them: ``codec-workbench[extra]``."""
+    weights: ClassVar[tuple[WeightFile, ...]] = ()
+    """Files of trained weights it needs; ``workbench weights pull`` fetches them."""
 
     @classmethod
     def unavailable(cls) -> str | None:
         """Why this plugin cannot work here, with the cure; None where it can. Imports nothing."""
         missing = [name for name in cls.requires if not _installed(name)]
         if not missing:
-            return None
+            return _missing_weights(cls.weights)
         what = f"codec-workbench[{cls.extra}]" if cls.extra else " ".join(missing)
         return f"needs {', '.join(missing)}: pip install {what!r}"
 
@@ -193,8 +197,19 @@ class Plugin:
 
     @classmethod
     def fingerprint(cls) -> dict[str, str]:
-        """Hashes of further files that shape results, such as weights. They enter the keys."""
-        return {}
+        """Hashes of further files that shape results, such as weights. They enter the keys.
+
+        Of ``weights`` the SHA-256 that is expected: nothing else is ever loaded.
+        """
+        return {file.name: file.sha256 for file in cls.weights}
+
+
+def _missing_weights(files: Sequence[WeightFile]) -> str | None:
+    if not files:
+        return None
+    from workbench import weights
+
+    return weights.missing(files)
 
 
 def _installed(distribution: str) -> bool:

@@ -30,6 +30,10 @@ class StoreError(WorkbenchError):
     """A run directory is locked, damaged, unwritable, or from another version."""
 
 
+class WeightsError(WorkbenchError):
+    """Weights are missing, damaged, or cannot be fetched."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known name, else the list of known ones."""
     names = sorted(known)
