@@ -74,5 +74,7 @@ def _ask(program: str, what: str) -> str:
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise PluginError(f"{program}: does not run ({error}): set {SETTING} to an ffmpeg") from None
+        raise PluginError(
+            f"{program}: does not run ({error}): set {SETTING} to an ffmpeg"
+        ) from None
     return answer.stdout

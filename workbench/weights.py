@@ -1,4 +1,4 @@
-"""Trained weights that plugins need: where they lie, whether they are the right ones, fetching them.
+"""Trained weights that plugins need: where they lie, whether they are right, fetching them.
 
 A plugin lists its files as ``weights = (WeightFile(...), ...)``. They are looked for, by file
 name, in the folders of ``WORKBENCH_WEIGHTS`` (several are separated as in ``PATH``) and then in the

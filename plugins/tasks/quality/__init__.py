@@ -1,0 +1,1 @@
+"""Full-reference picture quality: one module a measure, each with the definition it computes."""
