@@ -21,6 +21,7 @@ from workbench.api import (
     hookimpl,
     points,
 )
+from workbench.errors import ImageError, StreamError
 
 if TYPE_CHECKING:
     from workbench.runner import run
@@ -29,12 +30,14 @@ __version__ = "0.1.0"
 __all__ = [
     "Codec",
     "Dataset",
+    "ImageError",
     "Item",
     "Metric",
     "Output",
     "Point",
     "Points",
     "QualityTask",
+    "StreamError",
     "Task",
     "hookimpl",
     "points",

@@ -121,9 +121,7 @@ class _Reader:
     def take(self, n_bytes: int) -> bytes:
         end = self.position + n_bytes
         if end > len(self.data):
-            raise StreamError(
-                f"the stream is cut: {len(self.data)} bytes, needs at least {end}"
-            )
+            raise StreamError(f"the stream is cut: {len(self.data)} bytes, needs at least {end}")
         piece = self.data[self.position : end]
         self.position = end
         return piece

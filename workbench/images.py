@@ -60,7 +60,9 @@ def read(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         try:
             image.load()
         except (OSError, SyntaxError, ValueError) as error:
-            raise ImageError(f"{path}: cut or damaged picture ({error}): replace the file") from None
+            raise ImageError(
+                f"{path}: cut or damaged picture ({error}): replace the file"
+            ) from None
         return np.asarray(_to_rgb(image, path))
 
 

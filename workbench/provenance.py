@@ -1,0 +1,156 @@
+"""Where numbers come from: hashes of plugin code, versions, the machine, the command."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import workbench
+from workbench.api import Plugin
+
+# Counts with every key: raise it when a change to the host changes what is measured.
+PROTOCOL = 1
+
+
+def digest(*parts: Any) -> str:
+    """Return 32 hexadecimal digits of the SHA-256 of JSON-able parts."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def plugin_key(plugin: type[Plugin]) -> str:
+    """Hash all of a plugin that shapes its results: code, versions, weights."""
+    return digest(PROTOCOL, plugin.name, code_hash(plugin), plugin.versions(), plugin.fingerprint())
+
+
+@cache
+def code_hash(plugin: type[Plugin]) -> str:
+    """Hash the modules of a class and its bases, and those they import from the same package.
+
+    Comments and docstrings do not count: they change no result.
+    """
+    modules = {base.__module__ for base in plugin.__mro__ if issubclass(base, Plugin)}
+    seen: dict[str, str] = {}
+    todo = sorted(modules - {"workbench.api"})
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        path = _source(name)
+        if path is None:
+            continue
+        tree = ast.parse(path.read_bytes())
+        seen[name] = hashlib.sha256(ast.dump(_bare(tree)).encode()).hexdigest()
+        todo += _local_imports(tree, name, path)
+    return digest(sorted(seen.values()))
+
+
+def _source(module: str) -> Path | None:
+    loaded = sys.modules.get(module)
+    file = getattr(loaded, "__file__", None)
+    if file is None:
+        try:
+            spec = importlib.util.find_spec(module)
+        except (ImportError, ValueError):
+            return None
+        file = spec.origin if spec else None
+    return Path(file) if file and file.endswith(".py") and Path(file).is_file() else None
+
+
+def _bare(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return tree
+
+
+# The contract and the messages shape no result, and change often.
+_HOST_WITHOUT_EFFECT = {"workbench", "workbench.api", "workbench.errors", "workbench.weights"}
+
+
+def _local_imports(tree: ast.Module, name: str, path: Path) -> list[str]:
+    top = name.partition(".")[0]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parent, base] if base else parent)
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    local = {item for item in found if item.partition(".")[0] in (top, "workbench")}
+    return sorted(local - _HOST_WITHOUT_EFFECT)
+
+
+def describe_run(arguments: dict[str, Any], plugins: Iterable[type[Plugin]]) -> dict[str, Any]:
+    """Everything needed to do a run again: command, versions, machine, plugin hashes."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "arguments": arguments,
+        "workbench": workbench.__version__,
+        "commit": _commit(),
+        "protocol": PROTOCOL,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "packages": {
+            name: metadata.version(name) for name in ("numpy", "pandas", "pillow", "pyarrow")
+        },
+        "plugins": {
+            plugin.name: {
+                "module": plugin.__module__,
+                "code": code_hash(plugin),
+                "versions": plugin.versions(),
+                "fingerprint": plugin.fingerprint(),
+            }
+            for plugin in plugins
+        },
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the workbench's own checkout, with a + when it has changes."""
+    folder = Path(workbench.__file__).parent
+    git = ["git", "-C", str(folder)]
+    try:
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
+        )
+        dirty = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if head.returncode:
+        return None
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
