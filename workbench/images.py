@@ -123,7 +123,7 @@ def _refuse(image: Image.Image, path: str | os.PathLike[str]) -> None:
 
 def _png_depth(image: Image.Image) -> int:
     # Pillow reads 16-bit RGB PNGs as 8-bit ones by cutting the low byte: the header says so.
-    file = image.fp
+    file = getattr(image, "fp", None)
     if file is None or not file.seekable():
         return 8
     position = file.tell()
@@ -186,4 +186,5 @@ def from_ycbcr(planes: NDArray[Any], bits: int = 8) -> NDArray[np.uint8]:
 
 def to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Round to the nearest integer and clip to 0..255."""
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return rounded

@@ -35,15 +35,19 @@ def plugin_key(plugin: type[Plugin]) -> str:
     return digest(PROTOCOL, plugin.name, code_hash(plugin), plugin.versions(), plugin.fingerprint())
 
 
-@cache
 def code_hash(plugin: type[Plugin]) -> str:
     """Hash the modules of a class and its bases, and those they import from the same package.
 
     Comments and docstrings do not count: they change no result.
     """
     modules = {base.__module__ for base in plugin.__mro__ if issubclass(base, Plugin)}
+    return _modules_hash(frozenset(modules - {"workbench.api"}))
+
+
+@cache
+def _modules_hash(modules: frozenset[str]) -> str:
     seen: dict[str, str] = {}
-    todo = sorted(modules - {"workbench.api"})
+    todo = sorted(modules)
     while todo:
         name = todo.pop()
         if name in seen:

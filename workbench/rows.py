@@ -101,8 +101,8 @@ def _with_metrics(images: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     valued = scores[scores["metric"].fillna("") != ""]
     if valued.empty:
         return images
-    value = valued["value"].astype(float)
-    value = value.mask(valued["reason"] == "identical pictures", np.inf)
+    identical = valued["reason"] == "identical pictures"
+    value = np.where(identical, np.inf, valued["value"].astype(float))
     wide = (
         valued.assign(value=value)
         .pivot_table(index=["key", "output"], columns="metric", values="value", aggfunc="last")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from workbench import plan as planning
 from workbench import provenance, registry, rows, scoring
-from workbench.api import Item
+from workbench.api import Codec, Item, Point
 from workbench.errors import DatasetError, WorkbenchError
 from workbench.measure import Rows, Setting, coded_row
 from workbench.plan import Cell, Job, Plan
@@ -161,14 +161,14 @@ def _listed(item: Item) -> dict[str, object]:
 def _unusable(
     store: Store,
     setting: Setting,
-    codecs: Iterable[tuple[type, list[object]]] | Sequence[object],
+    codecs: Sequence[tuple[type[Codec], list[Point]]],
     plan: Plan,
 ) -> int:
     """Write a failed row a point for each picture that cannot be used."""
     failed = []
     for item in plan.unusable:
         known = replace(item, sha256=str(_listed(item)["sha256"]))
-        for codec, points in codecs:  # type: ignore[misc]
+        for codec, points in codecs:
             for point in points:
                 key = planning.cell_key(codec.name, point, known)
                 cell = Cell(key, known, {})

@@ -287,7 +287,8 @@ class Store:
 
     def frame(self, name: str) -> pd.DataFrame:
         """All rows of a table as a pandas DataFrame."""
-        return self.table(name).to_pandas()
+        frame: pd.DataFrame = self.table(name).to_pandas()
+        return frame
 
 
 def put_blob(root: Path, data: bytes) -> str:

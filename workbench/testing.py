@@ -78,13 +78,15 @@ def picture(height: int, width: int, seed: int = 0) -> Picture:
     """A test picture, uint8 ``[height, width, 3]``: smooth colours with edges and some noise."""
     import numpy as np
 
+    from workbench import images
+
     noise = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width] / 64
     waves = [np.sin(3 * x + c) * np.cos(2 * y - c) for c in range(3)]
     edges = ((x * 2).astype(int) + (y * 3).astype(int)) % 2
     values = 128 + 70 * np.stack(waves, -1) + 30 * edges[..., None] + noise.normal(0, 4, (1, 1, 3))
     values += noise.normal(0, 4, values.shape)
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return images.to_uint8(values)
 
 
 # -- the checks, in the order they are told ---------------------------------------------------
@@ -286,7 +288,9 @@ def _elsewhere(
         data = subject.encode(picture(64, 80), subject.highest).to_bytes()
     stream = Stream.from_bytes(data)
     outputs = subject.kind.outputs
-    return data, {o: hashlib.sha256(subject.decode(stream, o)).hexdigest() for o in outputs}
+    return data, {
+        o: hashlib.sha256(subject.decode(stream, o).tobytes()).hexdigest() for o in outputs
+    }
 
 
 def codecs_of_file(file: str) -> list[str]:

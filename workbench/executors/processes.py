@@ -72,7 +72,7 @@ def run(setting: Setting, jobs: Iterable[Job], *, timeout_s: float) -> Iterator[
                     else:
                         again += job.alone()
         finally:
-            pool.stop()
+            pool.stop()  # type: ignore[no-untyped-call]
             pool.join()
 
 
