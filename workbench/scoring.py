@@ -52,7 +52,9 @@ class _Targets:
 
     def of(self, item: Item) -> Any:
         if item.name not in self.known:
-            self.known[item.name] = self.dataset.load_target(item, self.kind)
+            # A task without a kind of ground truth judges its predictions alone.
+            known = self.dataset.load_target(item, self.kind) if self.kind else None
+            self.known[item.name] = known
         return self.known[item.name]
 
 

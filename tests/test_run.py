@@ -1,0 +1,286 @@
+"""Whole runs: measuring, resuming, layers and outputs, faults, provenance."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+
+import workbench
+from workbench import images, registry, rows
+from workbench.container import Stream
+from workbench.errors import WorkbenchError
+from workbench.runner import Options, execute
+from workbench.store import Store
+
+PluginFile = Callable[[str, str], Path]
+GOOD = (
+    "    def encode(self, image, point):\n        return image.tobytes() + bytes(point.level)\n"
+    "    def decode(self, stream, output):\n"
+    "        return np.frombuffer(stream[:96 * 128 * 3], np.uint8).reshape(96, 128, 3)"
+)
+
+
+def test_rates_and_psnr_are_those_of_the_bytes_themselves(photos: Path) -> None:
+    frame = workbench.run("jpeg@quality50", "psnr", f"folder:{photos}")
+    assert list(frame["image"]) == ["coffee.png", "astronaut.png", "chelsea.png"] or len(frame) == 3
+    for row in frame.to_dict("records"):
+        picture = images.read(photos / row["image"])
+        data = imagecodecs.jpeg8_encode(picture, level=50, subsampling="420")
+        decoded = imagecodecs.jpeg8_decode(data)
+        mse = np.mean((picture.astype(float) - decoded) ** 2)
+        assert row["n_bytes"] == len(data)
+        assert row["rate_bpp"] == 8 * len(data) / (row["width"] * row["height"])
+        assert row["psnr_rgb"] == pytest.approx(10 * np.log10(255**2 / mse), abs=1e-6)
+        # The container adds magic 3, version 1, names 1 + 4 and 1 + 9, sizes 8, count 1,
+        # one layer 1 + 4 + 8 + 4, checksum 4.
+        assert row["container_bytes"] - row["n_bytes"] == 49
+        assert row["encode_s"] > 0
+        assert row["decode_s"] > 0
+
+
+def test_a_second_call_redoes_nothing_and_a_wider_one_only_what_is_new(
+    photos: Path, tmp_path: Path
+) -> None:
+    base = Options("jpeg@50", "psnr", f"folder:{photos}", tmp_path / "run")
+    assert execute(base).n_measured == 3
+    before = rows.load(tmp_path / "run").images
+    again = execute(base)
+    assert (again.n_measured, again.n_done_before) == (0, 3)
+    wider = execute(Options("jpeg@50,jpeg@75", "psnr,ssim", f"folder:{photos}", tmp_path / "run"))
+    assert wider.n_measured == 6  # three new points, and SSIM of the three old ones
+    after = rows.load(tmp_path / "run").images
+    old = after[after["point"] == "quality50"]
+    # The old streams were not coded again: their times are the ones measured first.
+    assert sorted(old["encode_s"]) == sorted(before["encode_s"])
+    assert after["ssim_y"].notna().all()
+    assert len(after) == 6
+
+
+def test_a_changed_picture_or_plugin_is_measured_again(
+    photos: Path, tmp_path: Path, plugin_file: PluginFile
+) -> None:
+    file = plugin_file("plain", GOOD.replace("96 * 128 * 3", "-point.level").replace(
+        "stream[:-point.level]", "stream[:96 * 128 * 3]"))  # fmt: skip
+    options = Options("plain@level1", "psnr", f"folder:{photos}", tmp_path / "run",
+                      plugins=(str(file),))  # fmt: skip
+    assert execute(options).n_measured == 3
+    assert execute(options).n_measured == 0
+    picture = images.read(photos / "chelsea.png")
+    images.write(photos / "chelsea.png", 255 - picture)
+    assert execute(options).n_measured == 1
+    code = "from workbench.runner import *\n" + f"print(execute({options!r}).n_measured)".replace(
+        "PosixPath", "__import__('pathlib').Path"
+    )
+
+    def measured_elsewhere() -> str:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        return done.stdout.strip()
+
+    file.write_text("# a comment changes no result\n" + file.read_text())
+    assert measured_elsewhere() == "0"
+    file.write_text(file.read_text().replace("bytes(point.level)", "bytes(point.level + 1)"))
+    assert measured_elsewhere() == "3"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_layers_are_counted_and_handed_out_per_output(
+    photos: Path, tmp_path: Path, two_layers: Path, strict: bool
+) -> None:
+    execute(
+        Options(
+            "two-layers@step4", "psnr,brightness", f"folder:{photos}", tmp_path / "run",
+            plugins=(str(two_layers),), strict=strict, workers=int(strict),
+        )
+    )  # fmt: skip
+    found = rows.load(tmp_path / "run")
+    frame = found.images.set_index(["image", "output"])
+    store = Store(tmp_path / "run")
+    for image in ("astronaut.png", "chelsea.png", "coffee.png"):
+        machine, human = frame.loc[(image, "machine")], frame.loc[(image, "human")]
+        layers = Stream.from_bytes(store.blob(human["stream"])).layers
+        assert machine["n_bytes"] == len(layers["base"])
+        assert human["n_bytes"] == len(layers["base"]) + len(layers["enhancement"])
+        assert machine["needs"] == "base"
+        # The step of 4 errs by at most 2 in every sample, so MSE <= 4: at least 42.1 dB.
+        assert human["psnr_rgb"] > 42.1
+        assert np.isnan(machine["psnr_rgb"])  # quality is for the human output
+    sets = found.sets.set_index("output")
+    assert list(sets.index) == ["machine"]
+    bright = [images.read(photos / f"{n}.png")[::2, ::2].mean() > 100
+              for n in ("astronaut", "chelsea", "coffee")]  # fmt: skip
+    assert sets.loc["machine", "value"] == pytest.approx(sum(bright) / 3)
+    assert sets.loc["machine", "n_images"] == 3
+
+
+def test_all_outputs_pairs_every_task_with_every_output(
+    photos: Path, tmp_path: Path, two_layers: Path
+) -> None:
+    execute(
+        Options(
+            "two-layers@step4", "psnr,brightness", f"folder:{photos}", tmp_path / "run", limit=1,
+            plugins=(str(two_layers),), all_outputs=True,
+        )
+    )  # fmt: skip
+    found = rows.load(tmp_path / "run")
+    assert found.images["psnr_rgb"].notna().all()
+    assert sorted(found.sets["output"]) == ["human", "machine"]
+
+
+def test_lossless_pictures_have_no_psnr_but_a_reason(
+    photos: Path, tmp_path: Path, plugin_file: PluginFile
+) -> None:
+    file = plugin_file("plain", GOOD)
+    execute(Options("plain@level1", "psnr", f"folder:{photos}", tmp_path / "run",
+                    plugins=(str(file),)))  # fmt: skip
+    scores = rows.load(tmp_path / "run").scores
+    valued = scores[scores["metric"] == "psnr_rgb"]
+    assert valued["value"].isna().all()
+    assert set(valued["reason"]) == {"identical pictures"}
+
+
+FAULTS = {
+    "raises": ("raise ValueError('bad picture')", "ValueError: bad picture"),
+    "returns-text": ("return 'text'", "layer 'main' is str, must be bytes"),
+    "returns-layers": ("return {'a': b'', 'b': b''}", "encode gave layers"),
+    "dies": ("os.kill(os.getpid(), signal.SIGSEGV)", "its process died with signal 11"),
+    "exits": ("os._exit(3)", "its process died with exit code 3"),
+    "hangs": ("time.sleep(60)", "took longer than 3 s"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_faulty_picture_fails_alone(
+    photos: Path, tmp_path: Path, plugin_file: PluginFile, fault: str
+) -> None:
+    statement, message = FAULTS[fault]
+    # Only the picture whose first sample is that of chelsea is hit.
+    sample = int(images.read(photos / "chelsea.png")[0, 0, 0])
+    assert sample not in [int(images.read(photos / f"{n}.png")[0, 0, 0])
+                          for n in ("astronaut", "coffee")]  # fmt: skip
+    body = GOOD.replace(
+        "        return image", f"        if image[0, 0, 0] == {sample}: {statement}\n        return image"
+    ).replace("reshape(96, 128, 3)", "reshape(-1, 128, 3)")
+    (photos / "coffee.png").unlink()
+    file = plugin_file("faulty", body)
+    summary = execute(Options("faulty@level1,jpeg@50", "psnr", f"folder:{photos}",
+                              tmp_path / "run", plugins=(str(file),), workers=1, timeout_s=3))  # fmt: skip
+    assert (summary.n_measured, summary.n_failed) == (4, 1)
+    frame = rows.load(tmp_path / "run").images
+    failed = frame[frame["error"].notna()]
+    assert list(failed["image"]) == ["chelsea.png"]
+    assert list(failed["codec"]) == ["faulty"]
+    assert message in failed["error"].iloc[0]
+    assert failed["rate_bpp"].isna().all()
+    assert frame["psnr_rgb"].notna().sum() + (frame["codec"] == "faulty").sum() >= 3
+    again = execute(Options("faulty@level1,jpeg@50", "psnr", f"folder:{photos}", tmp_path / "run",
+                            plugins=(str(file),), workers=1, timeout_s=3))  # fmt: skip
+    assert (again.n_measured, again.n_failed_before) == (0, 1)
+
+
+def test_a_decoder_that_gives_the_wrong_size_fails_by_name(
+    photos: Path, tmp_path: Path, plugin_file: PluginFile
+) -> None:
+    body = GOOD.replace("reshape(96, 128, 3)", "reshape(128, 96, 3)")
+    file = plugin_file("turned", body)
+    execute(Options("turned@level1", "psnr", f"folder:{photos}", tmp_path / "run", limit=1,
+                    plugins=(str(file),)))  # fmt: skip
+    [error] = rows.load(tmp_path / "run").images["error"]
+    assert error == "turned: gave uint8 [128, 96, 3], must be uint8 [96, 128, 3]"
+
+
+def test_a_picture_that_cannot_be_read_fails_alone(photos: Path, tmp_path: Path) -> None:
+    (photos / "broken.png").write_bytes((photos / "chelsea.png").read_bytes()[:500])
+    (photos / "text.png").write_text("no picture")
+    summary = execute(Options("jpeg@50", "psnr", f"folder:{photos}", tmp_path / "run"))
+    assert summary.n_failed == 2
+    frame = rows.load(tmp_path / "run").images.set_index("image")
+    assert frame["psnr_rgb"].notna().sum() == 3
+    assert "cut or damaged picture" in frame.loc["broken.png", "error"]
+    assert "not a picture that can be read" in frame.loc["text.png", "error"]
+
+
+def test_a_damaged_stream_is_coded_again(photos: Path, tmp_path: Path) -> None:
+    base = Options("jpeg@50", "psnr", f"folder:{photos}", tmp_path / "run")
+    execute(base)
+    store = Store(tmp_path / "run")
+    stream = rows.load(tmp_path / "run").images["stream"].iloc[0]
+    (tmp_path / "run" / "blobs" / stream[:2] / stream[2:]).write_bytes(b"rot")
+    execute(Options("jpeg@50", "psnr,ssim", f"folder:{photos}", tmp_path / "run"))
+    assert rows.load(tmp_path / "run").images["ssim_y"].notna().all()
+    assert (tmp_path / "run" / "blobs" / stream[:2] / stream[2:]).read_bytes() == b"rot"
+    assert store.frame("coded")["stream"].nunique() == 3
+
+
+def test_serial_and_worker_processes_give_the_same_rows(photos: Path, tmp_path: Path) -> None:
+    timed = ["encode_s", "decode_s", "workers"]
+    frames = []
+    for workers in (0, 2):
+        out = tmp_path / f"run{workers}"
+        execute(Options("jpeg,webp", "psnr", f"folder:{photos}", out, workers=workers))
+        frame = rows.load(out).images.drop(columns=timed)
+        frames.append(frame.sort_values(["key", "output"]).reset_index(drop=True))
+    assert frames[0].equals(frames[1])
+
+
+def test_provenance_says_how_to_do_it_again(photos: Path, tmp_path: Path) -> None:
+    execute(Options("jpeg@50", "psnr", f"folder:{photos}", tmp_path / "run"))
+    [run] = rows.load(tmp_path / "run").runs.values()
+    assert run["workbench"] == workbench.__version__
+    assert run["arguments"]["codecs"] == "jpeg@50"
+    assert run["dataset"]["n_images"] == 3
+    assert run["plugins"]["jpeg"]["versions"]["imagecodecs"]
+    assert len(run["plugins"]["jpeg"]["code"]) == 32
+    assert run["cores"] == os.cpu_count()
+
+
+def test_nothing_is_lost_when_the_host_is_killed(photos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "workbench", "run", "--codecs", "jpeg,webp", "--tasks", "psnr",
+               "--dataset", f"folder:{photos}", "--out", str(tmp_path / "run")]  # fmt: skip
+    host = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if any(path.stat().st_size for path in (tmp_path / "run").glob("journal-*")):
+            break
+        time.sleep(0.002)
+    host.send_signal(signal.SIGKILL)
+    host.wait()
+    kept = set(Store(tmp_path / "run").table("decoded", ["key"]).to_pydict()["key"])
+    assert kept
+    summary = execute(Options("jpeg,webp", "psnr", f"folder:{photos}", tmp_path / "run"))
+    assert summary.n_done_before + summary.n_measured == summary.n_cells
+    assert summary.n_done_before >= len(kept) - 4  # a job in flight may have lacked its scores
+    assert rows.load(tmp_path / "run").images["psnr_rgb"].notna().all()
+
+
+def test_a_task_without_its_ground_truth_is_refused_if_named(
+    photos: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "boxes.py"
+    file.write_text(
+        "import workbench\n"
+        "class Boxes(workbench.Task):\n"
+        "    name = 'boxes-task'\n    target = 'boxes'\n"
+        "    metrics = (workbench.Metric('m', 'M', 'm', pool='set'),)\n"
+        "@workbench.hookimpl\ndef workbench_tasks():\n    return [Boxes]\n"
+    )
+    options = Options("jpeg@50", "boxes-task", f"folder:{photos}", tmp_path / "run",
+                      plugins=(str(file),))  # fmt: skip
+    with pytest.raises(WorkbenchError, match="boxes-task needs ground truth 'boxes'"):
+        execute(options)
+
+
+def test_demo_pictures_are_the_shipped_photographs_cropped() -> None:
+    dataset = registry.load().dataset("demo")
+    names = [item.name for item in dataset.items()]
+    assert names == ["astronaut", "chelsea", "china", "coffee", "flower", "grace_hopper",
+                     "motorcycle_left", "retina", "rocket"]  # fmt: skip
+    assert all(max(item.width, item.height) <= 512 for item in dataset.items())
