@@ -68,7 +68,8 @@ class Dists(workbench.QualityTask):
 
         features = backbones.vgg16_features()
         # Its network has no parameter for the backbone: it would download one, unverified.
-        with mock.patch.object(dists, "vgg16", lambda weights: SimpleNamespace(features=features)):
+        backbone = SimpleNamespace(features=features)
+        with mock.patch.object(dists, "vgg16", return_value=backbone):
             network: nn.Module = dists.DISTSNetwork()
         return network.to(self.device).eval()
 

@@ -20,7 +20,8 @@ class MsSsim(workbench.QualityTask):
 
     Five scales with the exponents 0.0448, 0.2856, 0.3001, 0.2363, 0.1333, an 11 x 11 Gaussian
     window of sigma 1.5, K1 = 0.01, K2 = 0.03, peak 255. This is the MS-SSIM of the learned
-    compression literature. ``ms_ssim_db`` = -10 log10(1 - MS-SSIM), inf for equal pictures.
+    compression literature, in float32 as there: on photographs within 1e-5 of float64.
+    ``ms_ssim_db`` = -10 log10(1 - MS-SSIM), inf for equal pictures.
     """
 
     name = "ms-ssim"

@@ -1,12 +1,13 @@
 """Peak signal-to-noise ratio of RGB, of luma, and of YCbCr weighted 6:1:1.
 
-With d the RGB difference of a pixel (a 3-vector) and E = mean of d dᵀ over all pixels::
+With d the RGB difference of a pixel (a 3-vector) and S = the sum of d dᵀ over N pixels::
 
-    MSE_RGB = trace(E) / 3          over all 3·H·W samples
-    MSE_c   = mᵀ E m                c in Y, Cb, Cr; m = c's row of the BT.709 matrix
+    MSE_RGB = trace(S) / 3N        over all 3·H·W samples
+    MSE_c   = mᵀ S m / N           c in Y, Cb, Cr; m = c's row of the BT.709 matrix
 
 because the YCbCr difference is the matrix times the RGB difference: the offsets cancel, and with
-float planes, not rounded, nothing else happens on the way. So one pass over integers gives all.
+float planes, not rounded, nothing else happens on the way. So one pass over whole numbers gives
+all, and exactly.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from workbench.api import Picture
 
 PEAK = 255
+# The rows of BT.709's matrix as fractions: Y, (B - Y) / 1.8556 and (R - Y) / 1.5748. In floats, a
+# grey picture would get a chroma error of rounding noise instead of none.
+LUMA = (2126, 7152, 722), 10000
+BLUE = (-2126, -7152, 9278), 18556
+RED = (7874, -7152, -722), 15748
 # A float32 holds whole numbers up to 2^24 = 16,777,216 and 256 * 255^2 = 16,646,400: sums of 256
 # products are exact, on every machine, whatever the order in which its BLAS adds.
 ROWS = 256
@@ -36,12 +42,13 @@ class Psnr(workbench.QualityTask):
     """PSNR-RGB, PSNR-Y and PSNR-YUV of 8-bit pictures, in dB with peak 255.
 
     YCbCr is full-range BT.709 in float, not rounded. PSNR-YUV = (6 PSNR-Y + PSNR-Cb + PSNR-Cr) / 8
-    (Ohm et al., "Comparison of the Coding Efficiency of Video Coding Standards", TCSVT 2012,
-    Eq. 3), here at full chroma resolution. Pictures without any difference have inf.
+    (Ohm et al., "Comparison of the Coding Efficiency of Video Coding Standards", TCSVT 2012), here
+    at full chroma resolution. Planes without any difference have inf, so grey pictures that stay
+    grey have a PSNR-YUV of inf.
     """
 
     name = "psnr"
-    citation = "ISO/IEC 23002; 6:1:1 weights: Ohm et al., IEEE TCSVT 22(12), 2012"
+    citation = "6:1:1 weights: Ohm et al., IEEE TCSVT 22(12), 2012"
     metrics = (
         workbench.Metric(
             "psnr_rgb",
@@ -76,21 +83,22 @@ class Psnr(workbench.QualityTask):
 
 
 def _psnrs(original: Picture, image: Picture) -> dict[str, float]:
-    import numpy as np
-
-    from workbench.images import RGB_TO_YCBCR
-
-    moments = difference_moments(original, image)
-    y, cb, cr = (decibels(float(mse)) for mse in np.diag(RGB_TO_YCBCR @ moments @ RGB_TO_YCBCR.T))
+    n = original.shape[0] * original.shape[1]
+    # Python's whole numbers do not overflow: 2^28 pixels times 255^2 times 9278^2 is 1e21.
+    sums = [[int(value) for value in row] for row in difference_products(original, image)]
+    y, cb, cr = (
+        decibels(sum(a * b * sums[i][j] for i, a in enumerate(m) for j, b in enumerate(m)) / scale)
+        for m, scale in ((m, n * unit**2) for m, unit in (LUMA, BLUE, RED))
+    )
     return {
-        "psnr_rgb": decibels(float(moments.trace()) / 3),
+        "psnr_rgb": decibels(sum(sums[i][i] for i in range(3)) / (3 * n)),
         "psnr_y": y,
         "psnr_yuv": (6 * y + cb + cr) / 8,
     }
 
 
-def difference_moments(original: Picture, image: Picture) -> NDArray[np.float64]:
-    """Return E ``[3, 3]``, the mean over pixels of d dᵀ, d = original - image; sums are exact."""
+def difference_products(original: Picture, image: Picture) -> NDArray[np.float64]:
+    """Return S ``[3, 3]``, the exact sum over pixels of d dᵀ, d = original - image."""
     import numpy as np
 
     ours, theirs = original.reshape(-1), image.reshape(-1)
@@ -106,8 +114,7 @@ def difference_moments(original: Picture, image: Picture) -> NDArray[np.float64]
         d = difference.reshape(blocks, ROWS, width)
         gram += np.matmul(d.transpose(0, 2, 1), d).sum(0, dtype=np.float64)
     # The 3 x 3 blocks on the diagonal belong to one pixel, the others to two.
-    total = gram.reshape(PIXELS, 3, PIXELS, 3).trace(axis1=0, axis2=2)
-    return np.asarray(total / (ours.size // 3))
+    return np.asarray(gram.reshape(PIXELS, 3, PIXELS, 3).trace(axis1=0, axis2=2))
 
 
 def decibels(mse: float) -> float:
