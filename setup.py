@@ -16,5 +16,5 @@ setup(
         for package, folder in FOLDERS.items()
         for name in [package, *(f"{package}.{sub}" for sub in find_packages(folder))]
     ],
-    include_package_data=True,
+    package_data={"workbench_datasets": ["manifests/*.json"]},
 )

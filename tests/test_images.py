@@ -22,9 +22,7 @@ def save(picture: Image.Image, path: Path, **options: object) -> Path:
 
 def test_grey_is_read_as_three_equal_channels(tmp_path: Path) -> None:
     path = save(Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)), tmp_path / "g.png")
-    assert images.read(path).tolist() == [
-        [[4 * y + x] * 3 for x in range(4)] for y in range(3)
-    ]
+    assert images.read(path).tolist() == [[[4 * y + x] * 3 for x in range(4)] for y in range(3)]
 
 
 def test_opaque_alpha_is_dropped_and_transparency_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ so that listing plugins stays instant; plugins import their heavy libraries insi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from types import MappingProxyType
@@ -352,6 +352,13 @@ class Dataset(Plugin):
         if item.path is None:
             raise PluginError(f"{self.name}: a dataset without files must define load")
         return images.read(item.path)
+
+    def fetch(self, progress: Callable[[int, int | None], None] | None = None) -> str:
+        """Fetch the dataset's files and return the folder they are in; none by default.
+
+        ``progress`` is called with the bytes that are there and the bytes there will be.
+        """
+        raise PluginError(f"{self.name}: has nothing to fetch")
 
     def load_target(self, item: Item, kind: str) -> Any:
         """Return the ground truth of an item, of one of ``targets``."""

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from workbench.cli import bd, check, inspect, run, streams, weights
+from workbench.cli import bd, check, fetch, inspect, run, streams, weights
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("encode")(streams.encode)
 app.command("decode")(streams.decode)
 app.command("info")(streams.info)
 app.command("check")(check.check)
+app.command("fetch")(fetch.fetch)
 app.add_typer(weights.app, name="weights")
 
 
