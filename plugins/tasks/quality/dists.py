@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from unittest import mock
 
-import workbench
 from workbench_plugins.tasks.quality import backbones
+
+import workbench
 
 if TYPE_CHECKING:
     from torch import nn
