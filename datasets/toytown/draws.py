@@ -1,0 +1,85 @@
+"""Random draws and noise textures that are the same bytes on every machine.
+
+Only `Philox.random_raw` is used (numpy promises the raw stream of a bit generator, not the
+streams of `Generator`), keyed by SHA-256 of the scene's name; all that follows is integer
+arithmetic and the operations that IEEE 754 rounds exactly (+, -, *, /, sqrt), element by element.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+TILE = 256
+"""Noise textures repeat after this many texels, so that coordinates wrap with a mask."""
+
+
+class Draws:
+    """A stream of random draws named by `key`; equal keys give equal draws everywhere."""
+
+    def __init__(self, *key: object) -> None:
+        digest = hashlib.sha256("/".join(str(part) for part in key).encode()).digest()
+        self._bits = np.random.Philox(key=int.from_bytes(digest[:16], "big"))
+        self._ready: list[int] = []
+
+    def unit(self) -> float:
+        """A float in [0, 1) with 53 random bits."""
+        if not self._ready:
+            self._ready = self._bits.random_raw(24).tolist()
+        return (self._ready.pop() >> 11) / 9007199254740992.0
+
+    def between(self, low: float, high: float) -> float:
+        """A float in [low, high)."""
+        return low + (high - low) * self.unit()
+
+    def whole(self, low: int, high: int) -> int:
+        """An integer in [low, high], both included."""
+        return low + int(self.unit() * (high - low + 1))
+
+    def chance(self, probability: float) -> bool:
+        return self.unit() < probability
+
+    def pick(self, options: Sequence[T]) -> T:
+        return options[int(self.unit() * len(options))]
+
+    def octets(self, count: int) -> np.ndarray:
+        """`count` random bytes, uint8 [count]."""
+        words = self._bits.random_raw((count + 7) // 8).astype("<u8")
+        return words.view(np.uint8)[:count]
+
+
+@cache
+def cloud(name: str, first: int, octaves: int) -> np.ndarray:
+    """Tileable value noise, float32 [256, 256] in [-1, 1]: `octaves` lattices from `first` cells.
+
+    Each octave has twice the cells and 0.6 of the amplitude of the one before.
+    """
+    total = np.zeros((TILE, TILE), np.float32)
+    amplitude, weight = 1.0, 0.0
+    for octave in range(octaves):
+        cells = first << octave
+        lattice = Draws("cloud", name, octave).octets(cells * cells).reshape(cells, cells)
+        values = (lattice.astype(np.float32) - 127.5) / 127.5
+        steps = np.arange(TILE, dtype=np.float32) * (cells / TILE)
+        low = np.floor(steps)
+        t = steps - low
+        t = t * t * (3.0 - 2.0 * t)
+        i = low.astype(np.int64) % cells
+        j = (i + 1) % cells
+        rows = values[i] * (1.0 - t)[:, None] + values[j] * t[:, None]
+        total += amplitude * (rows[:, i] * (1.0 - t) + rows[:, j] * t)
+        weight += amplitude
+        amplitude *= 0.6
+    return np.clip(total * (1.6 / weight), -1.0, 1.0)
+
+
+def sample(texture: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Nearest texels of a tileable texture at (u, v) in texels; the two broadcast."""
+    rows = np.floor(v).astype(np.int32) & (TILE - 1)
+    columns = np.floor(u).astype(np.int32) & (TILE - 1)
+    return texture.reshape(-1)[rows * TILE + columns]
