@@ -1,0 +1,315 @@
+"""Per-image rows as arrays of points × pictures, and the averages taken from them.
+
+Two aggregations, both labelled everywhere:
+
+- ``mean``: the unweighted mean of per-image values, rates in bpp included.
+- ``pooled``: total bits / total pixels, and each metric by its ``pool``: PSNR of the
+  pixel-weighted mean MSE (``mse``), the unweighted mean (``mean``), or the value of the whole set
+  (``set``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.api import Metric
+from workbench.rows import KEPT, Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Aggregation = Literal["mean", "pooled"]
+AGGREGATIONS: tuple[Aggregation, ...] = ("mean", "pooled")
+
+PEAK = 255.0
+COLUMNS = ("rate_bpp", "container_rate_bpp", "encode_s", "decode_s")
+
+
+@dataclass(frozen=True)
+class Value:
+    """An aggregated value; None where ``reason`` says why. ``n_images`` pictures are in it."""
+
+    value: float | None
+    reason: str | None
+    n_images: int
+
+
+@dataclass
+class Series:
+    """One output of one codec on one dataset.
+
+    Attributes:
+        points: labels, from low to high rate.  [P]
+        images: all pictures of the dataset, measured or not.  [N]
+        pixels: pixels of each picture.  [N]
+        ok, failed: where there is a decoded picture, and where there is an error.  [P, N]
+        columns: rate_bpp, container_rate_bpp, encode_s, decode_s; NaN where not ok.  [P, N]
+        values: a metric a name; inf for identical pictures, NaN where there is none.  [P, N]
+        sets: values of the whole dataset by metric and point.
+        enhancement_of: the output whose layers are a part of this one's, if there is one.
+        enhancement_bpp: the rate of the layers this output adds to it.  [P, N]
+    """
+
+    dataset: str
+    codec: str
+    output: str
+    audience: str
+    needs: tuple[str, ...]
+    points: list[str]
+    images: list[str]
+    pixels: Array
+    ok: Mask
+    failed: Mask
+    columns: dict[str, Array]
+    values: dict[str, Array]
+    sets: dict[str, dict[str, Value]] = field(default_factory=dict)
+    enhancement_of: str | None = None
+    enhancement_bpp: Array | None = None
+
+    def has(self, metric: Metric) -> bool:
+        """Whether any picture, or any set, has a value of this metric."""
+        if self.per_image(metric):
+            return bool((~np.isnan(self.values[metric.name])).any())
+        return any(v.value is not None for v in self.sets.get(metric.name, {}).values())
+
+    def per_image(self, metric: Metric) -> bool:
+        """Whether the metric has values of pictures; else only the whole set has one."""
+        return metric.name in self.values
+
+    def valid(self, metric: Metric) -> Mask:
+        """Where a picture counts for this metric [P, N]; sets count every decoded picture."""
+        if not self.per_image(metric):
+            return self.ok
+        found: Mask = self.ok & ~np.isnan(self.values[metric.name])
+        return found
+
+
+@dataclass
+class Measured:
+    """What the rows hold, arranged for reports."""
+
+    series: list[Series]
+    metrics: dict[str, Metric]
+    failures: list[dict[str, Any]]
+    notes: list[str]
+
+
+def weighted_mean(
+    values: Array, valid: Mask, sizes: Array | None = None, weights: Array | None = None
+) -> Array:
+    """Average over pictures, for every resample.
+
+    Args:
+        values: [P, N], finite where ``valid``.
+        valid: [P, N], the pictures that count.
+        sizes: [N], what each picture weighs; all the same by default.
+        weights: [R, N], how often each picture is in each resample; once each by default.
+
+    Returns:
+        [R, P]; NaN where nothing counts.
+    """
+    n_images = values.shape[1]
+    share = np.ones((1, n_images)) if weights is None else weights
+    if sizes is not None:
+        share = share * sizes
+    total = share @ np.where(valid, values, 0.0).T
+    count = share @ valid.T.astype(float)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
+def rates(
+    series: Series,
+    column: str,
+    aggregation: Aggregation,
+    valid: Mask | None = None,
+    weights: Array | None = None,
+) -> Array:
+    """Return a rate in bpp [R, P]: mean of pictures, or total bits over total pixels."""
+    values = series.enhancement_bpp if column == "enhancement_bpp" else series.columns[column]
+    assert values is not None
+    mask = (series.ok if valid is None else valid) & np.isfinite(values)
+    return weighted_mean(
+        values, mask, series.pixels if aggregation == "pooled" else None, weights
+    )
+
+
+def qualities(
+    series: Series,
+    metric: Metric,
+    aggregation: Aggregation,
+    valid: Mask,
+    weights: Array | None = None,
+) -> Array:
+    """Return a per-image metric, aggregated [R, P]; inf where identical pictures make it so."""
+    values = series.values[metric.name]
+    if aggregation == "pooled" and metric.pool == "mse":
+        mse = np.where(valid, PEAK**2 * 10 ** (-values / 10), 0.0)  # inf dB is no error
+        pooled = weighted_mean(mse, valid, series.pixels, weights)
+        with np.errstate(divide="ignore"):
+            return 10 * np.log10(PEAK**2 / pooled)
+    infinite = np.isinf(values) & valid
+    mean = weighted_mean(np.where(infinite, 0.0, values), valid, None, weights)
+    mean[:, infinite.any(axis=1)] = np.inf
+    return mean
+
+
+def point_values(series: Series, metric: Metric, aggregation: Aggregation) -> list[Value]:
+    """Aggregate a metric at every point, each with the reason where there is no value."""
+    if not series.per_image(metric):
+        if aggregation == "mean":
+            return [Value(None, "only the whole set has a value", 0)] * len(series.points)
+        missing = Value(None, "not measured", 0)
+        found = series.sets.get(metric.name, {})
+        return [found.get(point, missing) for point in series.points]
+    valid = series.valid(metric)
+    identical = (np.isinf(series.values[metric.name]) & valid).sum(axis=1)
+    counts = valid.sum(axis=1)
+    values = qualities(series, metric, aggregation, valid)[0]
+    return [
+        _value(float(v), int(n), int(same), metric)
+        for v, n, same in zip(values, counts, identical, strict=True)
+    ]
+
+
+def _value(value: float, n_images: int, identical: int, metric: Metric) -> Value:
+    if not n_images:
+        return Value(None, "no picture has a value", 0)
+    if math.isfinite(value):
+        return Value(value, None, n_images)
+    reason = f"{identical} of {n_images} pictures are identical: {metric.label} is infinite"
+    return Value(None, reason, n_images)
+
+
+def collect(rows: Rows, known: dict[str, Metric]) -> Measured:
+    """Arrange the rows of runs; ``known`` describes metrics, others get plain descriptions."""
+    notes: list[str] = []
+    images = _newest(rows.images, notes)
+    measured = [name for name in images.columns if name not in KEPT]
+    measured += [name for name in rows.sets["metric"].dropna().unique() if name not in measured]
+    metrics = {name: metric for name, metric in known.items() if name in measured}
+    for name in measured:
+        if name not in metrics:
+            per_image = name in images.columns
+            metrics[name] = Metric(name, name, "", pool="mean" if per_image else "set")
+            notes.append(
+                f"no installed plugin describes the metric {name!r}: higher is taken as better "
+                "(name its file with --plugin)"
+            )
+    series: list[Series] = []
+    for (dataset, _codec), group in images.groupby(["dataset", "codec"], sort=False):
+        series += _series_of(group, rows.items[str(dataset)], list(metrics))
+    _add_sets(series, rows.sets)
+    return Measured(series, metrics, _failures(rows, images), notes)
+
+
+def _newest(images: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Keep the newest row where a cell was measured by several versions of a codec."""
+    cell = ["dataset", "image", "codec", "point"]
+    newest = images["key"] == images.groupby(cell)["key"].transform("last")
+    for (dataset, codec), part in images[~newest].groupby(["dataset", "codec"], sort=False):
+        n_cells = len(part.drop_duplicates(cell))
+        notes.append(
+            f"{codec} on {dataset}: {n_cells} cells were measured by more than one version of the "
+            "codec (its code, libraries or parameters changed); the newest rows are shown"
+        )
+    # A stream that is not decoded yet is neither a result nor a failure.
+    return images[newest & (images["output"].notna() | images["error"].notna())]
+
+
+def _series_of(group: pd.DataFrame, items: list[dict[str, Any]], names: list[str]) -> list[Series]:
+    """Return the outputs of one codec on one dataset; errors of encoders count for each."""
+    dataset, codec = str(group["dataset"].iloc[0]), str(group["codec"].iloc[0])
+    rate = group.groupby("point", sort=False)["rate_bpp"].mean()
+    points = [str(p) for p in rate.sort_values(kind="stable", na_position="last").index]
+    images = [row["name"] for row in items]
+    pixels = np.array([row["width"] * row["height"] for row in items], dtype=float)
+    outputs = [str(name) for name in group["output"].dropna().unique()] or [""]
+    found = []
+    for output in outputs:
+        own = group[(group["output"] == output) | group["output"].isna()]
+        at = (
+            own["point"].map({p: i for i, p in enumerate(points)}).to_numpy(),
+            own["image"].map({n: i for i, n in enumerate(images)}).to_numpy(),
+        )
+        shape = (len(points), len(images))
+
+        def grid(column: str, own: Any = own, at: Any = at, shape: Any = shape) -> Array:
+            array = np.full(shape, np.nan)
+            array[at] = own[column].to_numpy(dtype=float, na_value=np.nan)
+            return array
+
+        failed = np.zeros(shape, dtype=bool)
+        failed[at] = own["error"].notna().to_numpy()
+        columns = {name: grid(name) for name in COLUMNS}
+        valued = own[own["audience"].notna()]
+        found.append(
+            Series(
+                dataset,
+                codec,
+                output,
+                str(valued["audience"].iloc[0]) if len(valued) else "",
+                tuple(str(valued["needs"].iloc[0]).split(",")) if len(valued) else (),
+                points,
+                images,
+                pixels,
+                ~np.isnan(columns["rate_bpp"]),
+                failed,
+                columns,
+                {name: grid(name) for name in names if name in own.columns},
+            )
+        )
+    for series in found:
+        _add_enhancement(series, found)
+    return found
+
+
+def _add_enhancement(series: Series, outputs: list[Series]) -> None:
+    below = [other for other in outputs if other.needs and set(other.needs) < set(series.needs)]
+    if below:
+        base = max(below, key=lambda other: len(other.needs))
+        series.enhancement_of = base.output
+        # A layer has the same bytes in every output, so the difference is the added layers.
+        series.enhancement_bpp = series.columns["rate_bpp"] - base.columns["rate_bpp"]
+
+
+def _add_sets(series: list[Series], sets: pd.DataFrame) -> None:
+    # Of several sets the one with most pictures counts, of equal ones the newest.
+    ordered = sets.sort_values("n_images", kind="stable")
+    index = {(s.dataset, s.codec, s.output): s for s in series}
+    for row in ordered.to_dict("records"):
+        owner = index.get((row["dataset"], row["codec"], row["output"]))
+        if owner is None or row["metric"] in owner.values:
+            continue
+        value = None if np.isnan(row["value"]) else float(row["value"])
+        reason = None if value is not None else str(row["reason"] or "no value")
+        scores = owner.sets.setdefault(str(row["metric"]), {})
+        scores[str(row["point"])] = Value(value, reason, int(row["n_images"]))
+
+
+def _failures(rows: Rows, images: pd.DataFrame) -> list[dict[str, Any]]:
+    """List every error: of encoders, decoders (``stage`` says which) and tasks, by their name."""
+    shown = ["dataset", "codec", "point", "output", "image", "stage", "error"]
+    broken = images[images["error"].notna()]
+    broken = broken.assign(stage=np.where(broken["output"].isna(), "encode", "decode"))
+    scores = rows.scores
+    right = scores[scores["error"].isna()][["key", "output", "task"]].drop_duplicates()
+    wrong = scores[scores["error"].notna()].rename(columns={"task": "stage"})
+    wrong = wrong.merge(
+        right.assign(mended=True), how="left", left_on=["key", "output", "stage"],
+        right_on=["key", "output", "task"],
+    )  # fmt: skip
+    wrong = wrong[wrong["mended"].isna()][["key", "output", "stage", "error"]]
+    cells = images[["key", "output", "dataset", "codec", "point", "image"]]
+    tasks = cells.merge(wrong, on=["key", "output"])
+    found: list[dict[str, Any]] = []
+    for frame in (broken, tasks):
+        plain = frame[shown].astype(object)
+        found += plain.where(plain.notna(), None).to_dict("records")
+    return found

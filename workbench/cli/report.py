@@ -1,0 +1,91 @@
+"""``workbench report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.cli.options import AsJson, Plugins, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run directories.")],
+    anchor: Annotated[
+        str | None,
+        typer.Option(help="`CODEC` or `CODEC/OUTPUT` to compare with. Default: jpeg if it ran."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to. Default: `DIR/report`.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Only this metric; repeatable. Default: all.")
+    ] = None,
+    aggregation: Annotated[
+        str, typer.Option(help="What curves and BD-rates are made of: `mean` or `pooled`.")
+    ] = "mean",
+    method: Annotated[
+        str, typer.Option(help="BD method with intervals: `pchip`, `cubic` or `akima`.")
+    ] = "pchip",
+    log_rate: Annotated[
+        bool, typer.Option("--log-rate", help="Logarithmic rate axis in the figures.")
+    ] = False,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE.json", help="Published curves to draw; repeatable."),
+    ] = None,
+    plugin: Plugins = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write tables, curves and BD-rates of one or more runs, with a page that shows them.
+
+    Example: `workbench report run --anchor jpeg --reference kodak_published.json --open`
+    """
+    from rich.console import Console
+
+    from workbench import registry, rows
+    from workbench_reports import Options, write
+
+    console = Console(stderr=True)
+    known = rows.metrics_of(registry.load(plugin or ()))
+    loaded = rows.load(*folders)
+    options = Options(
+        anchor, tuple(metric or ()), aggregation, method,  # type: ignore[arg-type]  # checked there
+        log_rate, tuple(reference or ()),
+    )  # fmt: skip
+    with console.status("reading") as status:
+        result = write(
+            loaded, known, out or folders[0] / "report", options,
+            lambda done, total, what: status.update(f"{done}/{total} {what}"),
+        )  # fmt: skip
+    if as_json:
+        print_json({"rd": result.rd, "bd": result.bd})
+    else:
+        _print(Console(), result)
+    if open_page:
+        typer.launch(str(result.page))
+
+
+def _print(console: Console, result: Any) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    for summary in result.headline:
+        table = Table(title=Text(summary.title))
+        for i, heading in enumerate(summary.headings):
+            table.add_column(Text(heading), justify="left" if i == 0 else "right")
+        for row in summary.rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+        for note in summary.notes:
+            console.print(note, markup=False, highlight=False)
+    lines = [result.bd["anchor"], *result.notes]
+    if result.failures:
+        lines.append(f"{len(result.failures)} failed cells, listed in the report")
+    for line in [*lines, f"Report: {result.page}"]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
