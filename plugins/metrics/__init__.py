@@ -1,0 +1,1 @@
+"""Set metrics that several tasks share."""
