@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workbench.errors import WorkbenchError
+
 CHANNELS = 5
 # CamVid's pole, sign, car, pedestrian and bicyclist: what a driver must see.
 CAMVID_OBJECTS = (2, 6, 8, 9, 10)
@@ -105,13 +107,14 @@ class PackedCrops:
     """Random crops of a packed file; a batch is a function of (seed, step) alone, so that a
     resumed training sees what an uninterrupted one would have seen."""
 
-    def __init__(self, path: Path, crop: int, batch: int, seed: int,
-                 sources: list[str] | None = None) -> None:
+    def __init__(
+        self, path: Path, crop: int, batch: int, seed: int, sources: list[str] | None = None
+    ) -> None:
         self._data = np.memmap(path.with_suffix(".u8"), np.uint8, "r")
         records = json.loads(path.with_suffix(".json").read_text())
         self._records = [r for r in records if sources is None or r["source"] in sources]
         if not self._records:
-            raise ValueError(f"{path}: no pictures of sources {sources}: pack them first")
+            raise WorkbenchError(f"{path}: no pictures of sources {sources}: pack them first")
         self.crop, self.batch, self.seed = crop, batch, seed
 
     def __len__(self) -> int:
@@ -122,7 +125,7 @@ class PackedCrops:
         height, width = record["shape"]
         top = rng.integers(height - self.crop + 1)
         left = rng.integers(width - self.crop + 1)
-        block = self._data[record["offset"]:][: height * width * CHANNELS]
+        block = self._data[record["offset"] :][: height * width * CHANNELS]
         block = block.reshape(height, width, CHANNELS)
         return block[top : top + self.crop, left : left + self.crop]
 

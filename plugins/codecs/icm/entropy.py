@@ -14,11 +14,16 @@ state dicts fit a subclass with the same dimensions.
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import torch
-from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from torch import Tensor, nn
+
+with warnings.catch_warnings():
+    # CompressAI scripts a function on import, which newer versions of torch advise against.
+    warnings.simplefilter("ignore", FutureWarning)
+    from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 
 # The 64-level scale table of Ballé et al. 2018, as CompressAI has it.
 SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.11, 256.0, 64
@@ -27,8 +32,9 @@ SCALE_MIN, SCALE_MAX, SCALE_LEVELS = 0.11, 256.0, 64
 def scale_table() -> Tensor:
     """Standard deviations the entropy coder knows, log-spaced.  [64], float64."""
     bounds = torch.tensor([SCALE_MIN, SCALE_MAX], dtype=torch.float64).log()
-    return torch.linspace(float(bounds[0]), float(bounds[1]), SCALE_LEVELS,
-                          dtype=torch.float64).exp()
+    return torch.linspace(
+        float(bounds[0]), float(bounds[1]), SCALE_LEVELS, dtype=torch.float64
+    ).exp()
 
 
 def ste_round(x: Tensor) -> Tensor:

@@ -28,8 +28,10 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1, self.act, self.conv2 = _conv(channels, channels), nn.LeakyReLU(0.1), _conv(
-            channels, channels
+        self.conv1, self.act, self.conv2 = (
+            _conv(channels, channels),
+            nn.LeakyReLU(0.1),
+            _conv(channels, channels),
         )
         nn.init.zeros_(self.conv2.bias)
         self.conv2.weight.data.mul_(0.1)
@@ -42,25 +44,35 @@ def _blocks(channels: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(channels) for _ in range(depth)))
 
 
-def analysis(widths: tuple[int, int], latent_channels: int, depths: tuple[int, int, int]
-             ) -> nn.Sequential:
+def analysis(
+    widths: tuple[int, int], latent_channels: int, depths: tuple[int, int, int]
+) -> nn.Sequential:
     """g_a: picture [B, 3, H, W] -> y [B, M, H/16, W/16]."""
     c1, c2 = widths
     return nn.Sequential(
-        nn.PixelUnshuffle(4), _conv(48, c1), _blocks(c1, depths[0]),
-        _conv(c1, c2, stride=2), _blocks(c2, depths[1]),
-        _conv(c2, latent_channels, stride=2), _blocks(latent_channels, depths[2]),
+        nn.PixelUnshuffle(4),
+        _conv(48, c1),
+        _blocks(c1, depths[0]),
+        _conv(c1, c2, stride=2),
+        _blocks(c2, depths[1]),
+        _conv(c2, latent_channels, stride=2),
+        _blocks(latent_channels, depths[2]),
     )
 
 
-def synthesis(widths: tuple[int, int], latent_channels: int, depths: tuple[int, int, int]
-              ) -> nn.Sequential:
+def synthesis(
+    widths: tuple[int, int], latent_channels: int, depths: tuple[int, int, int]
+) -> nn.Sequential:
     """g_s: y_hat [B, M, H/16, W/16] -> picture [B, 3, H, W]."""
     c1, c2 = widths
     return nn.Sequential(
-        _blocks(latent_channels, depths[2]), _up(latent_channels, c2),
-        _blocks(c2, depths[1]), _up(c2, c1),
-        _blocks(c1, depths[0]), _conv(c1, 48), nn.PixelShuffle(4),
+        _blocks(latent_channels, depths[2]),
+        _up(latent_channels, c2),
+        _blocks(c2, depths[1]),
+        _up(c2, c1),
+        _blocks(c1, depths[0]),
+        _conv(c1, 48),
+        nn.PixelShuffle(4),
     )
 
 
@@ -68,7 +80,10 @@ def hyper_analysis(latent_channels: int, hyper_channels: int) -> nn.Sequential:
     """h_a: y [B, M, h, w] -> z [B, N, h/4, w/4]."""
     n = hyper_channels
     return nn.Sequential(
-        _conv(latent_channels, n), nn.GELU(), _conv(n, n, stride=2), nn.GELU(),
+        _conv(latent_channels, n),
+        nn.GELU(),
+        _conv(n, n, stride=2),
+        nn.GELU(),
         _conv(n, n, stride=2),
     )
 
@@ -77,7 +92,12 @@ def hyper_synthesis(latent_channels: int, hyper_channels: int) -> nn.Sequential:
     """h_mean_s or h_scale_s: z_hat [B, N, h/4, w/4] -> [B, M, h, w]."""
     n = hyper_channels
     return nn.Sequential(
-        _up(n, n), nn.GELU(), _conv(n, n), nn.GELU(), _up(n, n), nn.GELU(),
+        _up(n, n),
+        nn.GELU(),
+        _conv(n, n),
+        nn.GELU(),
+        _up(n, n),
+        nn.GELU(),
         _conv(n, latent_channels),
     )
 
@@ -88,5 +108,6 @@ class Context(nn.Sequential):
     hidden = 96
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(_conv(inputs, self.hidden, kernel=1), nn.GELU(),
-                         _conv(self.hidden, outputs))
+        super().__init__(
+            _conv(inputs, self.hidden, kernel=1), nn.GELU(), _conv(self.hidden, outputs)
+        )

@@ -1,6 +1,6 @@
 """A learned codec's network: transforms, slice entropy model and gain units.
 
-    x ─ g_a ─► y ─ ×gain(level) ─► slice entropy model ─► y_hat ─ ×inverse_gain(level) ─ g_s ─► x_hat
+    x ─ g_a ─ ×gain(level) ─► y ─► slice entropy model ─► y_hat ─ ×inverse_gain ─ g_s ─► x_hat
 
 One checkpoint covers a range of rates: the rate level is a real number between 0 and
 `levels` - 1 (Cui et al., "Asymmetric Gained Deep Image Compression With Continuous Rate
@@ -114,6 +114,7 @@ class IcmNetwork(SliceEntropyModel):
         with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
             x_hat = self.synthesise(latents.y_hat, level)
         bits = -(
-            latents.y_likelihoods.log2().sum((1, 2, 3)) + latents.z_likelihoods.log2().sum((1, 2, 3))
+            latents.y_likelihoods.log2().sum((1, 2, 3))
+            + latents.z_likelihoods.log2().sum((1, 2, 3))
         )
         return Output(x_hat, bits)

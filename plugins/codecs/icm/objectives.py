@@ -13,6 +13,8 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor
 
+from workbench.errors import WorkbenchError
+
 Distortion = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -27,8 +29,16 @@ def edge_mask(edges: Tensor, alpha: float, radius: int) -> Tensor:
     return F.max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius) if radius else mask
 
 
-def masked_mse(x: Tensor, x_hat: Tensor, edges: Tensor, objects: Tensor, *,
-               alpha: float, radius: int, floor: float) -> Tensor:
+def masked_mse(
+    x: Tensor,
+    x_hat: Tensor,
+    edges: Tensor,
+    objects: Tensor,
+    *,
+    alpha: float,
+    radius: int,
+    floor: float,
+) -> Tensor:
     """SA-ICM: mse(x ⊙ m, x_hat ⊙ m), m = edges of the segmentation (arXiv 2403.04173).
 
     `floor` > 0 leaves that small weight outside the mask.
@@ -37,8 +47,7 @@ def masked_mse(x: Tensor, x_hat: Tensor, edges: Tensor, objects: Tensor, *,
     return ((x - x_hat) * mask).square().mean((1, 2, 3))
 
 
-def object_mse(x: Tensor, x_hat: Tensor, edges: Tensor, objects: Tensor, *,
-               floor: float) -> Tensor:
+def object_mse(x: Tensor, x_hat: Tensor, edges: Tensor, objects: Tensor, *, floor: float) -> Tensor:
     """Object-ICM: SA-ICM's loss with m = union of the objects' masks."""
     mask = objects.clamp(min=floor**0.5)
     return ((x - x_hat) * mask).square().mean((1, 2, 3))
@@ -61,4 +70,4 @@ class Objective:
             return partial(masked_mse, alpha=self.alpha, radius=self.radius, floor=self.floor)
         if self.name == "objects":
             return partial(object_mse, floor=self.floor)
-        raise ValueError(f"objective {self.name!r} is unknown: use mse, edges or objects")
+        raise WorkbenchError(f"objective {self.name!r} is unknown: use mse, edges or objects")

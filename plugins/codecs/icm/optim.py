@@ -24,7 +24,8 @@ def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-12)
     for _ in range(iterations):
         gram = x @ x.transpose(1, 2)
-        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+        polynomial = torch.baddbmm(gram, gram, gram, beta=_B, alpha=_C)
+        x = torch.baddbmm(x, polynomial, x, beta=_A)
     return (x.transpose(1, 2) if tall else x).to(matrices)
 
 
@@ -42,13 +43,14 @@ class Muon(torch.optim.Optimizer):
                 if p.grad is not None:
                     alike[tuple(p.shape)].append(p)
             for params in alike.values():
-                updates = []
                 for p in params:
-                    state = self.state[p]
-                    if not state:
-                        state["momentum"] = torch.zeros_like(p)
-                    state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                    updates.append(p.grad.lerp(state["momentum"], group["momentum"]).flatten(1))
+                    if not self.state[p]:
+                        self.state[p]["momentum"] = torch.zeros_like(p)
+                gradients = [p.grad for p in params]
+                momenta = [self.state[p]["momentum"] for p in params]
+                torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+                torch._foreach_lerp_(gradients, momenta, group["momentum"])
+                updates = [g.flatten(1) for g in gradients]
                 rows, columns = updates[0].shape
                 # 0.2 · √max(rows, columns) gives Adam's typical root mean square of a step.
                 scale = 0.2 * max(rows, columns) ** 0.5

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import WorkbenchError
+
 from .network import LiteConfig
 from .objectives import Objective
 
@@ -38,7 +40,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
-            raise ValueError(f"recipe {self.name!r}: give either minutes or steps as the budget")
+            raise WorkbenchError(
+                f"recipe {self.name!r}: give either minutes or steps as the budget"
+            )
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -48,7 +52,7 @@ def load_recipe(path: Path) -> Recipe:
     values: dict[str, Any] = yaml.safe_load(path.read_text())
     known = {f.name for f in fields(Recipe)}
     if unknown := set(values) - known:
-        raise ValueError(f"{path.name}: unknown keys {sorted(unknown)}; known: {sorted(known)}")
+        raise WorkbenchError(f"{path.name}: unknown keys {sorted(unknown)}; known: {sorted(known)}")
     if "objective" in values:
         values["objective"] = Objective(**values["objective"])
     if "network" in values:

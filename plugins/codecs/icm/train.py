@@ -16,27 +16,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workbench.errors import WorkbenchError
+
 from .data import PackedCrops
 from .network import IcmNetwork
 from .optim import Muon
 from .recipe import Recipe
 
-CHECKPOINT_S, HELD_OUT_S, LOG_STEPS = 300.0, 600.0, 50
+CHECKPOINT_S, HELD_OUT_S, LOG_STEPS = 300.0, 1200.0, 50
 
 
 class Trainer:
     """State of one run.  `data` is a packed file, `out` a folder, `held_out` pictures or none."""
 
-    def __init__(self, recipe: Recipe, data: Path, out: Path,
-                 held_out: list[Path] | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Path, out: Path, held_out: list[Path] | None = None
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.out, self.held_out = recipe, out, held_out or []
         out.mkdir(parents=True, exist_ok=True)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = IcmNetwork(recipe.network).to(self.device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.crops = PackedCrops(data, recipe.crop, recipe.batch, recipe.seed,
-                                 list(recipe.sources))
+        self.crops = PackedCrops(data, recipe.crop, recipe.batch, recipe.seed, list(recipe.sources))
         self.distortion = recipe.objective.distortion()
         self.optimizers = _optimizers(self.network, recipe)
         self.step, self.elapsed_s = 0, 0.0
@@ -67,8 +69,9 @@ class Trainer:
         top = len(self.recipe.network.lambdas) - 1
         share = self.recipe.high_rates_first
         low = 0.6 * top * max(0.0, 1 - self.progress / share) if share else 0.0
-        return torch.tensor(rng.uniform(low, top, self.recipe.batch), dtype=torch.float32,
-                            device=self.device)
+        return torch.tensor(
+            rng.uniform(low, top, self.recipe.batch), dtype=torch.float32, device=self.device
+        )
 
     def train_step(self) -> dict[str, float]:
         """One batch; returns the logged figures."""
@@ -92,7 +95,7 @@ class Trainer:
         finite = bool(torch.isfinite(norm))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = lr * group.get("lr_scale", 1.0)
+                group["lr"] = lr
             if finite:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -100,8 +103,8 @@ class Trainer:
         self.quantile_step()
         self.step += 1
         self.update_ema()
-        return {"loss": float(loss), "bpp": float(bpp.mean()), "mse": float(distortion.mean()),
-                "norm": float(norm), "lr": lr}
+        logged = {"loss": loss, "bpp": bpp.mean(), "mse": distortion.mean(), "norm": norm}
+        return {key: float(value.detach()) for key, value in logged.items()} | {"lr": lr}
 
     def quantile_step(self) -> None:
         """Plain sign descent keeps the medians and tails of z up to date."""
@@ -144,7 +147,7 @@ class Trainer:
 
     def warm_start(self, path: Path) -> None:
         """Start from another run's averaged weights."""
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        state = torch.load(path, map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["ema"])
         self.ema.load_state_dict(state["ema"])
 
@@ -177,11 +180,21 @@ class Trainer:
         """Estimated rate and PSNR of the averaged weights on the held-out pictures."""
         start = time.perf_counter()
         for level in range(len(self.recipe.network.lambdas)):
-            points = [held_out_point(self.ema, picture, level)
-                      for picture in _pictures(self.held_out, self.device)]
+            points = [
+                held_out_point(self.ema, picture, level)
+                for picture in _pictures(self.held_out, self.device)
+            ]
             bpp, psnr = np.mean(points, axis=0)
-            self.log("held_out.csv", {"step": self.step, "elapsed_s": self.elapsed_s,
-                                      "level": level, "rate_bpp": bpp, "psnr_db": psnr})
+            self.log(
+                "held_out.csv",
+                {
+                    "step": self.step,
+                    "elapsed_s": self.elapsed_s,
+                    "level": level,
+                    "rate_bpp": bpp,
+                    "psnr_db": psnr,
+                },
+            )
         self.elapsed_s += time.perf_counter() - start
 
     def log(self, name: str, row: dict[str, float]) -> None:
@@ -195,8 +208,9 @@ class Trainer:
             writer.writerow(f"{value:.6g}" for value in row.values())
 
 
-def train(recipe: Recipe, data: Path, out: Path, *, held_out: list[Path] | None = None,
-          **overrides: Any) -> IcmNetwork:
+def train(
+    recipe: Recipe, data: Path, out: Path, *, held_out: list[Path] | None = None, **overrides: Any
+) -> IcmNetwork:
     """Train `recipe` on the packed file `data`; `overrides` replace recipe fields."""
     return Trainer(replace(recipe, **overrides), data, out, held_out).run()
 
@@ -229,7 +243,7 @@ def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimize
     if recipe.optimizer == "adamw":
         return [torch.optim.AdamW(parameters, recipe.lr, weight_decay=0.0)]
     if recipe.optimizer != "muon":
-        raise ValueError(f"optimizer {recipe.optimizer!r} is unknown: use muon or adamw")
+        raise WorkbenchError(f"optimizer {recipe.optimizer!r} is unknown: use muon or adamw")
     kernels = [p for p in parameters if p.ndim == 4]
     rest = [p for p in parameters if p.ndim != 4]
     return [Muon(kernels, recipe.lr), torch.optim.AdamW(rest, recipe.lr, weight_decay=0.0)]

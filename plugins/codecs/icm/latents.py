@@ -1,0 +1,134 @@
+"""Latents to bytes and back, the same on every device, thread count and library version.
+
+What the entropy coder sees must be equal on both sides to the last bit.  Everything the
+decoder repeats (hyper synthesis, context nets, LRP) runs in float64, where devices and
+thread counts differ by some 1e-15, and is then snapped to grids coarse against that: scale
+indexes, and latents in steps of 2**-10.  A flip needs a value within 1e-15 of a grid
+boundary; should one happen, the checksum of the latents tells.
+"""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from typing import NamedTuple
+
+import constriction
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .entropy import SliceEntropyModel, scale_table
+from .tables import Tables, from_bytes, to_bytes
+
+GRID = 1024.0
+
+
+class CodedLatents(NamedTuple):
+    """Result of `LatentCoder.encode`."""
+
+    payload: bytes
+    y_hat: Tensor  # float64 [1, M, h, w]
+
+
+class LatentCoder:
+    """Entropy coder of one slice entropy model; holds a float64 copy of its networks."""
+
+    def __init__(self, model: SliceEntropyModel) -> None:
+        self._model = copy.deepcopy(model).double().eval().requires_grad_(False)
+        self._scale_tables = Tables.gaussian()
+        self._z_tables = Tables.bottleneck(self._model.entropy_bottleneck)
+        log_scales = scale_table().log()
+        device = next(model.parameters()).device
+        # σ takes the nearest scale on a logarithmic axis.
+        self._boundaries = ((log_scales[1:] + log_scales[:-1]) / 2).exp().to(device)
+        self._medians = self._model.entropy_bottleneck.quantiles[:, 0, 1][None, :, None, None]
+
+    def _indexes(self, sigma: Tensor) -> NDArray[np.uint8]:
+        indexes = torch.bucketize(sigma.contiguous(), self._boundaries)
+        return indexes.to(torch.uint8).flatten().cpu().numpy()
+
+    def _channels(self, n: int) -> NDArray[np.uint8]:
+        return np.repeat(np.arange(self._medians.shape[1], dtype=np.uint8), n)
+
+    @torch.inference_mode()
+    def encode(self, y: Tensor, side: Tensor | None = None) -> CodedLatents:
+        """Code y [1, M, h, w], h and w multiples of 4; `side` [1, S, h, w] as in training."""
+        y = y.double()
+        centred = self._model.h_a(y) - self._medians
+        channels = self._channels(centred.shape[2] * centred.shape[3])
+        z = self._z_tables.clip(_integers(centred), channels)
+        state = _Slices(self._model, self._z_hat(z, centred.shape), side)
+        coded = []
+        for index, y_slice in enumerate(y.chunk(self._model.slices, dim=1)):
+            mu, sigma = state.parameters(index)
+            indexes = self._indexes(sigma)
+            symbols = self._scale_tables.clip(_integers(y_slice - mu), indexes)
+            coded.append((symbols, indexes))
+            state.add(index, mu + _tensor(symbols, mu))
+        coder = constriction.stream.stack.AnsCoder()
+        for symbols, indexes in reversed(coded):
+            self._scale_tables.push(coder, symbols, indexes)
+        self._z_tables.push(coder, z, channels)
+        return CodedLatents(to_bytes(coder), state.y_hat())
+
+    @torch.inference_mode()
+    def decode(self, payload: bytes, shape: tuple[int, int], side: Tensor | None = None) -> Tensor:
+        """Inverse of `encode`; `shape` is (h, w).  Returns y_hat, float64 [1, M, h, w]."""
+        coder = from_bytes(payload)
+        height, width = shape[0] // 4, shape[1] // 4
+        z = self._z_tables.pop(coder, self._channels(height * width))
+        z_shape = torch.Size((1, self._medians.shape[1], height, width))
+        state = _Slices(self._model, self._z_hat(z, z_shape), side)
+        for index in range(self._model.slices):
+            mu, sigma = state.parameters(index)
+            symbols = self._scale_tables.pop(coder, self._indexes(sigma))
+            state.add(index, mu + _tensor(symbols, mu))
+        return state.y_hat()
+
+    def _z_hat(self, z: NDArray[np.int32], shape: torch.Size) -> Tensor:
+        values = torch.from_numpy(z).to(self._medians.device, torch.float64)
+        return values.reshape(shape) + self._medians
+
+
+class _Slices:
+    """Walks through the slices, the same way in the encoder and in the decoder."""
+
+    def __init__(self, model: SliceEntropyModel, z_hat: Tensor, side: Tensor | None) -> None:
+        self._model = model
+        self._means, self._scales = model.hyper_parameters(z_hat)
+        self._side = [] if side is None else [side.double()]
+        self._y_hats: list[Tensor] = []
+        self._support = z_hat
+
+    def parameters(self, index: int) -> tuple[Tensor, Tensor]:
+        """(mu, sigma) of the next slice."""
+        self._support, mu, sigma = self._model.slice_parameters(
+            index, self._means, self._scales, self._side + self._y_hats
+        )
+        return mu, sigma
+
+    def add(self, index: int, y_hat: Tensor) -> None:
+        """Take in the slice just coded."""
+        refined = self._model.refine(index, self._support, y_hat)
+        self._y_hats.append((refined * GRID).round() / GRID)
+
+    def y_hat(self) -> Tensor:
+        """All slices.  float64 [1, M, h, w], multiples of 1/GRID."""
+        return torch.cat(self._y_hats, dim=1)
+
+
+def checksum(y_hat: Tensor) -> int:
+    """CRC-32 of the latents, counted in grid steps as int32, little-endian."""
+    steps = (y_hat * GRID).round().to(torch.int32).cpu().numpy()
+    return zlib.crc32(np.ascontiguousarray(steps, dtype="<i4").tobytes())
+
+
+def _integers(values: Tensor) -> NDArray[np.int32]:
+    # Beyond any table's reach anyway; keeps the conversion defined.
+    return values.round().clamp(-1e6, 1e6).to(torch.int32).flatten().cpu().numpy()
+
+
+def _tensor(symbols: NDArray[np.int32], like: Tensor) -> Tensor:
+    return torch.from_numpy(symbols).to(like).reshape(like.shape)

@@ -1,0 +1,89 @@
+"""Learned codecs whose weights come with the workbench: one network, several objectives."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import workbench
+from workbench import weights
+
+if TYPE_CHECKING:
+    from workbench.api import Picture
+
+    from .coder import PictureCoder
+
+FOLDER = Path(__file__).parents[2] / "weights"
+
+
+class IcmCodec(workbench.Codec):
+    """A `lite` network: padding, real rANS streams and rate levels between 0 and 5.
+
+    Any level in steps of 1/50 may be asked for; all come from one file of weights. Streams
+    decode to the same latents on other devices and thread counts, or raise an error.
+    """
+
+    requires = ("torch", "compressai", "constriction", "safetensors", "scipy")
+    extra = "learned"
+    points = workbench.points("level", [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], limits=(0, 5))
+
+    @classmethod
+    def weights_path(cls) -> Path:
+        """Where this codec's weights lie."""
+        return FOLDER / f"{cls.name}.safetensors"
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        if reason := super().unavailable():
+            return reason
+        if not cls.weights_path().exists():
+            return (
+                f"has no trained weights: train plugins/codecs/icm/recipes/{cls.name}.yaml "
+                f"and export them to {cls.weights_path()}"
+            )
+        return None
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, str]:
+        return {"weights": weights.sha256(cls.weights_path())}
+
+    @cached_property
+    def _coder(self) -> PictureCoder:
+        from .coder import PictureCoder
+        from .weights import load_weights
+
+        return PictureCoder(*load_weights(self.weights_path()), self.device)
+
+    def encode(self, image: Picture, point: workbench.Point) -> bytes:
+        self._set_threads()
+        return self._coder.compress(image, point.level)
+
+    def decode(self, stream: bytes, output: str) -> Picture:
+        self._set_threads()
+        return self._coder.decompress(stream)
+
+    def _set_threads(self) -> None:
+        import torch
+
+        torch.set_num_threads(self.threads)
+
+
+class LicHuman(IcmCodec):
+    """Learned codec for human vision: R + λ · mse(x, x̂)."""
+
+    name = "lic-human"
+    citation = "network after Liu, Sun, Katto, CVPR 2023, arXiv 2303.14978; gain units CVPR 2021"
+
+
+class SaIcm(IcmCodec):
+    """SA-ICM: R + λ · mse(x ⊙ m, x̂ ⊙ m), m the edges of a segmentation; texture vanishes."""
+
+    name = "sa-icm"
+    citation = "Shindo, Watanabe, Tsubota, Watanabe, arXiv 2403.04173"
+    outputs = {"image": workbench.Output(("main",), "machine")}  # noqa: RUF012
+
+
+@workbench.hookimpl
+def workbench_codecs() -> list[type[workbench.Codec]]:
+    return [LicHuman, SaIcm]

@@ -1,0 +1,172 @@
+"""The learned codecs' streams: round trips, other processes and threads, damage, small pictures."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the learned codecs' libraries are not installed")
+pytest.importorskip("compressai", reason="the learned codecs' libraries are not installed")
+
+from workbench_plugins.codecs.icm.coder import PictureCoder  # noqa: E402
+from workbench_plugins.codecs.icm.latents import checksum  # noqa: E402
+from workbench_plugins.codecs.icm.network import IcmNetwork, LiteConfig  # noqa: E402
+from workbench_plugins.codecs.icm.stream import IcmStream  # noqa: E402
+from workbench_plugins.codecs.icm.tables import Tables, from_bytes, to_bytes  # noqa: E402
+from workbench_plugins.codecs.icm.weights import load_weights, save_weights  # noqa: E402
+
+from workbench.errors import StreamError, WeightsError  # noqa: E402
+from workbench.testing import picture  # noqa: E402
+
+SMALL = LiteConfig(latent_channels=40, hyper_channels=16, widths=(16, 24), depths=(1, 1, 0))
+
+
+@pytest.fixture(scope="module")
+def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    network = IcmNetwork(SMALL)
+    with torch.no_grad():
+        # Random analysis gives latents near 0: larger ones exercise all scales.
+        network.gain.log_gain += 4
+        network.inverse_gain.log_gain -= 4
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(network, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def coder(weights_file: Path) -> PictureCoder:
+    torch.set_num_threads(1)
+    return PictureCoder(*load_weights(weights_file))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (37, 53), (64, 64), (130, 70)])
+def test_pictures_of_any_size_come_back_in_their_size(
+    coder: PictureCoder, height: int, width: int
+) -> None:
+    decoded = coder.decompress(coder.compress(picture(height, width), 2.3))
+    assert decoded.shape == (height, width, 3)
+    assert decoded.dtype == np.uint8
+
+
+def test_the_decoder_sees_the_latents_and_picture_the_encoder_saw(coder: PictureCoder) -> None:
+    image = picture(128, 128)
+    stream = IcmStream.from_bytes(coder.compress(image, 5.0))
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    x = x.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        y = coder._network.analyse(x, torch.tensor([5.0]))
+    coded = coder._latents.encode(y)
+    decoded = coder._latents.decode(coded.payload, (8, 8))
+    assert torch.equal(coded.y_hat, decoded)
+    assert checksum(decoded) == stream.latents_crc
+    # LRP moves a latent by at most 0.5 from its rounded place, which is within 0.5 of y.
+    assert (decoded - y).abs().max() <= 1.001
+
+
+def test_a_fresh_process_with_two_threads_decodes_the_same_picture(
+    coder: PictureCoder, weights_file: Path, tmp_path: Path
+) -> None:
+    data = coder.compress(picture(100, 200), 4.0)
+    (tmp_path / "stream").write_bytes(data)
+    code = f"""
+import numpy as np, torch
+torch.set_num_threads(2)
+from pathlib import Path
+from workbench_plugins.codecs.icm.coder import PictureCoder
+from workbench_plugins.codecs.icm.weights import load_weights
+coder = PictureCoder(*load_weights(Path({str(weights_file)!r})))
+data = Path({str(tmp_path / "stream")!r}).read_bytes()
+np.save({str(tmp_path / "out.npy")!r}, coder.decompress(data))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), coder.decompress(data))
+
+
+def test_any_cut_raises(coder: PictureCoder) -> None:
+    data = coder.compress(picture(64, 64), 3.0)
+    for keep in (0, 5, 12, 13, len(data) // 2, len(data) - 4, len(data) - 1):
+        with pytest.raises(StreamError):
+            coder.decompress(data[:keep])
+
+
+def test_any_flipped_bit_raises(coder: PictureCoder) -> None:
+    data = coder.compress(picture(64, 64), 3.0)
+    for bit in range(0, 8 * len(data), 7):
+        broken = bytearray(data)
+        broken[bit // 8] ^= 1 << (bit % 8)
+        with pytest.raises(StreamError):
+            coder.decompress(bytes(broken))
+
+
+def test_latents_other_than_the_encoders_raise_instead_of_showing_garbage(
+    coder: PictureCoder,
+) -> None:
+    stream = IcmStream.from_bytes(coder.compress(picture(64, 64), 3.0))
+    other = IcmStream(
+        stream.weights_id,
+        stream.level,
+        stream.width,
+        stream.height,
+        stream.latents_crc ^ 1,
+        stream.payload,
+    )
+    with pytest.raises(StreamError, match="differ from the encoder's"):
+        coder.decompress(other.to_bytes())
+
+
+def test_a_stream_of_other_weights_says_so(coder: PictureCoder) -> None:
+    other = PictureCoder(IcmNetwork(SMALL), b"\0\1")
+    with pytest.raises(StreamError, match="same version of the weights"):
+        other.decompress(coder.compress(picture(64, 64), 3.0))
+
+
+def test_tables_return_what_was_pushed_at_near_the_entropy() -> None:
+    rng = np.random.default_rng(0)
+    tables = Tables.gaussian()
+    # Index 40 of 64 log-spaced scales 0.11..256: 0.11 * (256 / 0.11) ** (40 / 63) = 15.11.
+    indexes = np.full(20_000, 40, np.uint8)
+    symbols = np.rint(rng.normal(0, 15.11, 20_000)).astype(np.int32)
+    coder = from_bytes(b"")
+    tables.push(coder, symbols, indexes)
+    data = to_bytes(coder)
+    np.testing.assert_array_equal(tables.pop(from_bytes(data), indexes), symbols)
+    # Differential entropy of a Gaussian: log2(15.11 * sqrt(2 pi e)) = 5.965 bits.
+    assert 8 * len(data) / 20_000 == pytest.approx(5.965, rel=0.01)
+
+
+def test_tables_keep_symbols_of_mixed_scales_in_order() -> None:
+    rng = np.random.default_rng(1)
+    tables = Tables.gaussian()
+    indexes = rng.integers(0, 64, 5000).astype(np.uint8)
+    symbols = tables.clip(rng.integers(-3000, 3000, 5000).astype(np.int32), indexes)
+    coder = from_bytes(b"")
+    tables.push(coder, symbols, indexes)
+    np.testing.assert_array_equal(tables.pop(from_bytes(to_bytes(coder)), indexes), symbols)
+
+
+def test_weights_of_another_architecture_are_refused_by_name(
+    weights_file: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+    from workbench_plugins.codecs.icm.weights import load_tensors
+
+    tensors = {name: value.float() for name, value in load_file(weights_file).items()}
+    network = IcmNetwork(SMALL)
+    with pytest.raises(WeightsError, match=r"lacks g_a\.1\.bias"):
+        load_tensors(network, {k: v for k, v in tensors.items() if k != "g_a.1.bias"}, "x")
+    with pytest.raises(WeightsError, match="has unknown extra"):
+        load_tensors(network, {**tensors, "extra": torch.zeros(1)}, "x")
+    with pytest.raises(WeightsError, match="NaN"):
+        load_tensors(network, {**tensors, "g_a.1.bias": torch.full((16,), torch.nan)}, "x")
+    foreign = tmp_path / "foreign.safetensors"
+    save_file(tensors, foreign)
+    with pytest.raises(WeightsError, match="lite family"):
+        load_weights(foreign)
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_weights(tmp_path / "broken.safetensors")

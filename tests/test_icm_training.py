@@ -1,0 +1,146 @@
+"""Training of the learned codecs: objectives, optimiser, gain units, resume, a falling loss."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the learned codecs' libraries are not installed")
+pytest.importorskip("compressai", reason="the learned codecs' libraries are not installed")
+
+from workbench_plugins.codecs.icm.data import PackedCrops, outline  # noqa: E402
+from workbench_plugins.codecs.icm.network import GainUnit, IcmNetwork, LiteConfig  # noqa: E402
+from workbench_plugins.codecs.icm.objectives import Objective, edge_mask  # noqa: E402
+from workbench_plugins.codecs.icm.optim import orthogonalise  # noqa: E402
+from workbench_plugins.codecs.icm.recipe import Recipe, load_recipe  # noqa: E402
+from workbench_plugins.codecs.icm.train import Trainer  # noqa: E402
+
+from workbench.errors import WorkbenchError  # noqa: E402
+from workbench.testing import picture  # noqa: E402
+
+RECIPES = Path(__file__).parents[1] / "plugins" / "codecs" / "icm" / "recipes"
+SMALL = LiteConfig(latent_channels=20, hyper_channels=8, widths=(8, 12), depths=(1, 1, 0))
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "packed"
+    records, offset = [], 0
+    with path.with_suffix(".u8").open("wb") as file:
+        for seed in range(3):
+            block = np.dstack([picture(96, 128, seed), np.full((96, 128, 2), 255, np.uint8)])
+            file.write(block.tobytes())
+            records.append({"source": "bsds500", "offset": offset, "shape": [96, 128]})
+            offset += block.size
+    path.with_suffix(".json").write_text(json.dumps(records))
+    return path
+
+
+def recipe(steps: int) -> Recipe:
+    return Recipe(
+        "test",
+        steps=steps,
+        network=SMALL,
+        batch=2,
+        crop=64,
+        lr=1e-2,
+        warmup=0.1,
+        high_rates_first=0.0,
+        bfloat16=False,
+        threads=1,
+    )
+
+
+def test_a_short_run_lowers_the_loss(packed: Path, tmp_path: Path) -> None:
+    trainer = Trainer(recipe(60), packed, tmp_path)
+    losses = [trainer.train_step()["loss"] for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    packed: Path, tmp_path: Path
+) -> None:
+    whole = Trainer(recipe(6), packed, tmp_path / "whole").run()
+    interrupted = Trainer(recipe(6), packed, tmp_path / "parts")
+    for _ in range(3):
+        interrupted.train_step()
+    interrupted.save()
+    resumed = Trainer(recipe(6), packed, tmp_path / "parts")
+    assert resumed.step == 3
+    for name, value in resumed.run().state_dict().items():
+        assert torch.equal(value, whole.state_dict()[name]), name
+
+
+def test_a_batch_depends_on_the_seed_and_step_alone(packed: Path) -> None:
+    first, second = (PackedCrops(packed, 64, 2, seed=5) for _ in range(2))
+    first.batch_at(0)
+    np.testing.assert_array_equal(first.batch_at(7), second.batch_at(7))
+    assert (first.batch_at(7) != first.batch_at(8)).any()
+
+
+def test_a_level_between_two_gains_takes_their_geometric_mean() -> None:
+    unit = GainUnit(torch.tensor([1.0, 4.0, 16.0]).log(), channels=3)
+    gains = unit(torch.tensor([0.0, 0.5, 2.0]))
+    # Halfway between 1 and 4: sqrt(1 * 4) = 2.
+    torch.testing.assert_close(gains[:, 0, 0, 0], torch.tensor([1.0, 2.0, 16.0]))
+
+
+def test_lambda_is_log_linear_between_levels() -> None:
+    network = IcmNetwork(
+        LiteConfig(
+            latent_channels=20,
+            hyper_channels=8,
+            widths=(8, 12),
+            depths=(0, 0, 0),
+            lambdas=(0.01, 0.04),
+        )
+    )
+    assert float(network.lambda_at(torch.tensor([0.5]))) == pytest.approx(0.02)
+
+
+def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
+    torch.manual_seed(0)
+    for shape in ((2, 12, 30), (2, 30, 12)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+        # Muon's coefficients trade exactness for speed: values land within about 0.7..1.2.
+        assert values.min() > 0.5
+        assert values.max() < 1.35
+
+
+def test_the_edge_objective_ignores_errors_far_from_edges() -> None:
+    x, edges = torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
+    edges[0, 0, 2, 2] = 0.6
+    x_hat = torch.zeros_like(x)
+    x_hat[..., 6, 6] = 1.0
+    distortion = Objective("edges", alpha=0.5, radius=1).distortion()
+    assert float(distortion(x, x_hat, edges, edges)) == 0
+    x_hat[..., 3, 3] = 1.0  # one pixel from the edge: three channels of 192 values
+    assert float(distortion(x, x_hat, edges, edges)) == pytest.approx(3 / 192)
+
+
+def test_a_share_below_alpha_is_no_edge() -> None:
+    edges = torch.tensor([[[[0.2, 0.5, 0.8]]]])
+    assert edge_mask(edges, 0.5, 0).flatten().tolist() == [0, 1, 1]
+
+
+def test_an_outline_marks_label_changes_to_the_right_and_below() -> None:
+    labels = np.array([[1, 1, 2], [1, 1, 2], [3, 3, 3]])
+    # Column 1 differs from its right neighbour in two rows; row 1 differs from row 2 everywhere.
+    np.testing.assert_array_equal(outline(labels) // 255, [[0, 1, 0], [1, 1, 1], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_recipes_load_under_their_own_name(path: Path) -> None:
+    loaded = load_recipe(path)
+    assert loaded.name == path.stem
+    assert loaded.objective.distortion()
+
+
+def test_a_recipe_with_an_unknown_key_lists_the_known_ones(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("name: r\nsteps: 1\nlearning_rate: 1\n")
+    with pytest.raises(WorkbenchError, match=r"unknown keys \['learning_rate'\]; known: .*'lr'"):
+        load_recipe(path)
