@@ -9,21 +9,19 @@ adds the container's header. Rows come out as plain dicts, see ``store.TABLES``.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench import plain, registry
-from workbench.api import Codec, Dataset, Payload, Point, QualityTask, Task
+from workbench.api import Codec, Dataset, Item, Payload, Point, QualityTask, Task
 from workbench.container import Stream
 from workbench.errors import PluginError, WorkbenchError
-from workbench.plan import Cell, Job
+from workbench.plan import CHUNK_BYTES, Cell, Job
 from workbench.store import Row, get_blob, put_blob
 
 if TYPE_CHECKING:
@@ -59,8 +57,7 @@ class Bench:
         self._encoders: dict[str, Codec] = {}
         self._decoders: dict[str, Codec] = {}
         self._tasks: dict[str, Task] = {}
-        # One chunk of the plan fits; see plan.CHUNK_BYTES.
-        self.load = lru_cache(maxsize=256)(self.dataset.load)
+        self._pictures: dict[Item, Picture] = {}
 
     def run(self, job: Job) -> Rows:
         """Do a job; faults of plugins and pictures come back as rows with an error."""
@@ -90,7 +87,7 @@ class Bench:
         cells, images = [], []
         for cell in job.cells:
             try:
-                image = self.load(cell.item)
+                image = self._picture(cell.item)
                 check_picture(image, cell.item.width, cell.item.height, self.setting.dataset)
             except Exception as error:
                 rows.append(("coded", coded_row(self.setting, job, cell, error=error)))
@@ -98,6 +95,18 @@ class Bench:
                 cells.append(cell)
                 images.append(image)
         return cells, images
+
+    def _picture(self, item: Item) -> Picture:
+        """Read a picture, or take it from the last few, which are all of a chunk of the plan."""
+        if item not in self._pictures:
+            picture = self.dataset.load(item)
+            while self._pictures and self._n_bytes() + picture.nbytes > CHUNK_BYTES:
+                del self._pictures[next(iter(self._pictures))]
+            self._pictures[item] = picture
+        return self._pictures[item]
+
+    def _n_bytes(self) -> int:
+        return sum(picture.nbytes for picture in self._pictures.values())
 
     # -- encoding -----------------------------------------------------------------------------
 
@@ -149,6 +158,8 @@ class Bench:
     ) -> None:
         if not ready:
             return
+        import xxhash
+
         kind = self.registry.codec(job.codec)
         needs = kind.outputs[output].needs
         try:
@@ -180,7 +191,7 @@ class Bench:
                 "rate_bpp": 8 * n_bytes / pixels,
                 "container_rate_bpp": 8 * container / pixels,
                 "decode_s": seconds,
-                "picture_sha256": hashlib.sha256(picture.tobytes()).hexdigest(),
+                "picture_xxh3": xxhash.xxh3_128_hexdigest(picture.tobytes()),
             }
             rows.append(("decoded", row))
             pictures.append((cell, image, picture))

@@ -16,7 +16,7 @@ from workbench.store import Store
 
 # Pictures of this many bytes are taken through all codecs before the next ones are read, so that
 # a worker reads each picture once and its cache stays small.
-CHUNK_BYTES = 96 << 20
+CHUNK_BYTES = 32 << 20
 # Cells of codecs that take one picture at a time still travel together, to save round trips.
 CELLS_A_JOB = 4
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workbench import plain
 from workbench.store import Row, Store
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ class Rows:
     batch, threads, workers, device, error, key, stream, and a column a quality metric (inf for
     identical pictures, NaN where there is no value). A cell that failed has a row with its error
     and no numbers. ``scores`` has the long rows behind the metric columns, with reasons and
-    errors. ``sets`` has a row a metric of a whole dataset. ``items`` lists each dataset's
-    pictures, ``runs`` the provenance of each run.
+    errors. ``sets`` has a row a metric of a whole dataset, its ``reference`` (``dataset``, or
+    ``self``: a task's own predictions on the original pictures), and in ``resamples`` the values
+    on resamples of the pictures, an array or None, see :func:`workbench.scoring.resampling_counts`.
+    ``items`` lists each dataset's pictures, ``runs`` the provenance of each run.
     """
 
     images: pd.DataFrame
@@ -37,7 +40,7 @@ class Rows:
 KEPT = [
     "dataset", "image", "codec", "point", "output", "audience", "needs", "width", "height",
     "n_bytes", "container_bytes", "rate_bpp", "container_rate_bpp", "encode_s", "decode_s",
-    "batch", "threads", "workers", "device", "error", "key", "stream", "picture_sha256",
+    "batch", "threads", "workers", "device", "error", "key", "stream", "picture_xxh3",
 ]  # fmt: skip
 
 
@@ -51,7 +54,7 @@ def load(*folders: str | os.PathLike[str]) -> Rows:
 
     stores = [Store(folder) for folder in folders]
     tables = {
-        name: pd.concat([store.frame(name) for store in stores], ignore_index=True)
+        name: pd.concat([_frame(store, name) for store in stores], ignore_index=True)
         for name in ("coded", "decoded", "scores", "sets")
     }
     items: dict[str, dict[str, Row]] = {}
@@ -68,6 +71,15 @@ def load(*folders: str | os.PathLike[str]) -> Rows:
         items=listed,
         runs={run: row for store in stores for run, row in store.runs().items()},
     )
+
+
+def _frame(store: Store, name: str) -> pd.DataFrame:
+    """A table, with the arrays of resampled values in the place of their hashes."""
+    frame = store.frame(name)
+    if name == "sets":
+        for index, sha256 in frame["resamples"].dropna().items():
+            frame.at[index, "resamples"] = plain.loads(store.blob(sha256))
+    return frame
 
 
 def _images(

@@ -7,7 +7,7 @@
     DIR/runs/*.json            provenance, one file a call of ``workbench run``
     DIR/rows/TABLE-*.parquet   rows; a row's key names it, later files win
     DIR/journal-*.jsonl        rows not yet in parquet, a CRC-32 a line; a torn last line is dropped
-    DIR/blobs/ab/cdef...       streams and predictions, named by the SHA-256 of their bytes
+    DIR/blobs/a/bcdef...        streams and predictions, named by the SHA-256 of their bytes
 
 Rows are appended to the journal as they come and moved to parquet when a run ends or the journal
 grows long. Tables, see :data:`TABLES`: ``coded`` has a row a stream, ``decoded`` a row an output
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 1
-JOURNAL_ROWS = 20_000  # some 10 MB: rows are moved to parquet in pieces of this size
+JOURNAL_ROWS = 5_000  # some 3 MB: rows are moved to parquet in pieces of this size
 Row = dict[str, Any]
 
 _TEXT, _INT, _REAL = "string", "int64", "float64"
@@ -48,7 +48,7 @@ TABLES: dict[str, dict[str, str]] = {
     "decoded": {
         "key": _TEXT, "output": _TEXT, "audience": _TEXT, "needs": _TEXT, "n_bytes": _INT,
         "container_bytes": _INT, "rate_bpp": _REAL, "container_rate_bpp": _REAL,
-        "decode_s": _REAL, "picture_sha256": _TEXT, "run": _TEXT, "error": _TEXT,
+        "decode_s": _REAL, "picture_xxh3": _TEXT, "run": _TEXT, "error": _TEXT,
     },
     "scores": {
         "key": _TEXT, "output": _TEXT, "task": _TEXT, "task_key": _TEXT, "metric": _TEXT,
@@ -57,8 +57,8 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "sets": {
         "key": _TEXT, "dataset": _TEXT, "codec": _TEXT, "point": _TEXT, "output": _TEXT,
-        "task": _TEXT, "metric": _TEXT, "value": _REAL, "reason": _TEXT, "n_images": _INT,
-        "run": _TEXT,
+        "task": _TEXT, "metric": _TEXT, "reference": _TEXT, "value": _REAL, "reason": _TEXT,
+        "n_images": _INT, "resamples": _TEXT, "run": _TEXT,
     },
 }  # fmt: skip
 IDENTITY = {
@@ -185,6 +185,7 @@ class Store:
                     tables.setdefault(table, []).append(row)
             for table, rows in tables.items():
                 self._write_parquet(table, rows)
+            _sync(self.path / "rows")
             # A crash before this line leaves rows twice, which reading makes one again.
             for journal in journals:
                 journal.unlink()
@@ -200,7 +201,6 @@ class Store:
         pq.write_table(pa.Table.from_pylist(rows, schema=_schema(table)), part, compression="zstd")
         _sync(part)
         part.replace(name)
-        _sync(name.parent)
 
     def put_blob(self, data: bytes) -> str:
         """Keep bytes under their own hash; return it."""
@@ -296,10 +296,13 @@ def put_blob(root: Path, data: bytes) -> str:
     sha256 = hashlib.sha256(data).hexdigest()
     target = _blob_path(root, sha256)
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.{os.getpid()}.part")
         try:
-            part.write_bytes(data)
+            try:
+                part.write_bytes(data)
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                part.write_bytes(data)
             part.replace(target)
         except OSError:
             part.unlink(missing_ok=True)
@@ -320,7 +323,7 @@ def get_blob(root: Path, sha256: str) -> bytes:
 
 
 def _blob_path(root: Path, sha256: str) -> Path:
-    return root / "blobs" / sha256[:2] / sha256[2:]
+    return root / "blobs" / sha256[:1] / sha256[1:]
 
 
 def _read_journal(path: Path) -> Iterator[tuple[str, Row]]:
