@@ -5,7 +5,7 @@ instance map and the list of objects. Six classes are things (person, cyclist, c
 sign), five are stuff (road, pavement, building, vegetation, sky); poles and street furniture are
 void. The stream of any split is endless; `val` is its first 64 scenes.
 
-Determinism: random numbers are the raw stream of Philox keyed by SHA-256, and every float on the
+Determinism: random numbers come from SHA-256 and from Philox's raw stream, and every float on the
 way to a pixel comes from operations that IEEE 754 rounds exactly (+, -, *, /, sqrt, floor, min,
 max), applied element by element: no library sine, exponential, power, sum or matrix product. The
 same scene is therefore the same bytes on every machine; `VERSION` changes when pictures do.

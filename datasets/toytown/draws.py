@@ -1,8 +1,9 @@
 """Random draws and noise textures that are the same bytes on every machine.
 
-Only `Philox.random_raw` is used (numpy promises the raw stream of a bit generator, not the
-streams of `Generator`), keyed by SHA-256 of the scene's name; all that follows is integer
-arithmetic and the operations that IEEE 754 rounds exactly (+, -, *, /, sqrt), element by element.
+Single draws come from SHA-256 in counter mode, floods of noise from `Philox.random_raw` (numpy
+promises the raw stream of a bit generator, not the streams of `Generator`). All that follows is
+integer arithmetic and the operations that IEEE 754 rounds exactly (+, -, *, /, sqrt), element by
+element.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from struct import unpack
 from typing import TypeVar
 
 import numpy as np
@@ -23,14 +25,16 @@ class Draws:
     """A stream of random draws named by `key`; equal keys give equal draws everywhere."""
 
     def __init__(self, *key: object) -> None:
-        digest = hashlib.sha256("/".join(str(part) for part in key).encode()).digest()
-        self._bits = np.random.Philox(key=int.from_bytes(digest[:16], "big"))
+        self._key = "/".join(str(part) for part in key).encode()
+        self._block = 0
         self._ready: list[int] = []
 
     def unit(self) -> float:
         """A float in [0, 1) with 53 random bits."""
         if not self._ready:
-            self._ready = self._bits.random_raw(24).tolist()
+            digest = hashlib.sha256(b"%s#%d" % (self._key, self._block)).digest()
+            self._ready = list(unpack(">4Q", digest))
+            self._block += 1
         return (self._ready.pop() >> 11) / 9007199254740992.0
 
     def between(self, low: float, high: float) -> float:
@@ -49,8 +53,10 @@ class Draws:
 
     def octets(self, count: int) -> np.ndarray:
         """`count` random bytes, uint8 [count]."""
-        words = self._bits.random_raw((count + 7) // 8).astype("<u8")
-        return words.view(np.uint8)[:count]
+        digest = hashlib.sha256(b"%s#octets%d" % (self._key, self._block)).digest()
+        self._block += 1
+        bits = np.random.Philox(key=int.from_bytes(digest[:16], "big"))
+        return bits.random_raw((count + 7) // 8).astype("<u8").view(np.uint8)[:count]
 
 
 @cache

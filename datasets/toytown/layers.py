@@ -175,10 +175,13 @@ class Canvas:
         self.semantic = np.full((HEIGHT, WIDTH), VOID, np.uint8)
         self.instances = np.zeros((HEIGHT, WIDTH), np.uint16)
 
-    def paste(self, layer: Layer, haze: Colour, share: float, label: int, number: int = 0) -> None:
-        """Lays an object over the picture, faded by `share` (0..1) into the haze, and labels it."""
+    def paste(self, layer: Layer, haze: Colour, share: float, label: int, number: int = 0) -> int:
+        """Lays an object over the picture, faded by `share` (0..1) into the haze, and labels it.
+
+        Returns the number of pixels that it was given.
+        """
         if layer.empty:
-            return
+            return 0
         rows, columns = slice(layer.y0, layer.y1), slice(layer.x0, layer.x1)
         rgb = layer.rgb
         if share > 0.0:
@@ -191,3 +194,4 @@ class Canvas:
         mask = layer.alpha >= 0.5
         self.semantic[rows, columns][mask] = label
         self.instances[rows, columns][mask] = number
+        return int(mask.sum())

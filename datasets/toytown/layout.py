@@ -138,7 +138,7 @@ def _line_side(street: Street, draws: Draws, side: int, kind: str) -> None:
                 )
             z += length + draws.between(0.5, 5.0)
             continue
-        for _ in range(2):
+        for _ in range(2 if z < 60.0 else 1):
             street.items.append(
                 Item(
                     "tree",

@@ -17,7 +17,7 @@ from workbench_datasets.toytown.layout import House, Item, Street, draw_street
 from workbench_datasets.toytown.people import cyclist_layer, person_layer
 from workbench_datasets.toytown.plants import paint_hedge, paint_tree, shade_tree
 from workbench_datasets.toytown.population import populate
-from workbench_datasets.toytown.raster import HEIGHT, WIDTH
+from workbench_datasets.toytown.raster import WIDTH
 from workbench_datasets.toytown.solids import shade_box
 from workbench_datasets.toytown.street import Ground, paint_sky
 from workbench_datasets.toytown.vehicles import vehicle_layer
@@ -26,8 +26,9 @@ from workbench_datasets.toytown.view import Light, View, draw_light, draw_view
 VERSION = "1"
 """Part of every scene's seed: pictures change only when this does."""
 
-SMALLEST_AREA_PX = 40
-"""Instances of which fewer pixels are seen become void: nobody would annotate them."""
+SMALLEST_AREA_PX = 80
+SMALLEST_SHARE = 0.25
+"""Things of which fewer pixels, or a smaller share, are seen become void: too little to judge."""
 
 CATEGORY = {"person": "person", "person_side": "person", "cyclist": "cyclist", "car": "car",
             "van": "car", "truck": "truck", "bus": "bus", "sign": "sign"}  # fmt: skip
@@ -36,12 +37,17 @@ VEHICLES = ("car", "van", "truck", "bus")
 
 @dataclass(frozen=True)
 class ToyObject:
-    """One instance: `number` is its value in `Scene.instances`, `bbox` is x, y, width, height."""
+    """One instance: `number` is its value in `Scene.instances`, `bbox` is x, y, width, height.
+
+    `area` counts the pixels that are seen, `share` (0..1) is their part of all that would be in
+    the picture if nothing stood in front.
+    """
 
     number: int
     category: str
     bbox: tuple[int, int, int, int]
     area: int
+    share: float
     distance_m: float
 
 
@@ -50,7 +56,9 @@ class Scene:
     """A picture and all that is true about it.
 
     image: uint8 [320, 512, 3], sRGB. semantic: uint8 [320, 512], `train_id` of each pixel's class
-    or 255. instances: uint16 [320, 512], 0 where there is no thing. objects: near ones last.
+    or 255. instances: uint16 [320, 512], 0 where there is no thing. objects: near ones last;
+    remnants: what is too small or too hidden to judge, void in the semantic map, with the
+    instance numbers after those of the objects.
     """
 
     name: str
@@ -59,6 +67,7 @@ class Scene:
     semantic: np.ndarray
     instances: np.ndarray
     objects: tuple[ToyObject, ...]
+    remnants: tuple[ToyObject, ...]
 
 
 def scene_name(split: str, index: int) -> str:
@@ -98,8 +107,8 @@ def render(split: str, index: int) -> Scene:
     if light.kind == "rain":
         rain_streaks(canvas, light, draws)
     image = expose(canvas, light, draws)
-    objects = _objects(canvas, kinds)
-    return Scene(name, light.kind, image, canvas.semantic, canvas.instances, objects)
+    objects, remnants = _objects(canvas, kinds)
+    return Scene(name, light.kind, image, canvas.semantic, canvas.instances, objects, remnants)
 
 
 def _shadows(ground: Ground, street: Street, light: Light) -> None:
@@ -143,12 +152,12 @@ def _facing_sun(house: House, street: Street, light: Light) -> float:
 
 def _paint_all(
     canvas: Canvas, view: View, light: Light, street: Street, ground: Ground
-) -> dict[int, tuple[str, float]]:
-    """Paints houses and items from far to near; gives category and distance by instance number."""
+) -> dict[int, tuple[str, float, int]]:
+    """Paints houses and items from far to near; gives what each instance is, by its number."""
     things: list[tuple[float, House | Item]] = [(house.z1, house) for house in street.houses]
     things += [(item.z, item) for item in street.items]
     things.sort(key=lambda pair: -pair[0])
-    kinds: dict[int, tuple[str, float]] = {}
+    kinds: dict[int, tuple[str, float, int]] = {}
     for _, thing in things:
         if isinstance(thing, House):
             hidden_m = max(
@@ -171,7 +180,7 @@ def _paint_all(
 
 def _paint_item(
     canvas: Canvas, view: View, light: Light, item: Item, lit: float,
-    kinds: dict[int, tuple[str, float]],
+    kinds: dict[int, tuple[str, float, int]],
 ) -> None:  # fmt: skip
     if item.z < 3.0:
         return
@@ -193,26 +202,34 @@ def _paint_item(
         return
     number = len(kinds) + 1
     category = CATEGORY[item.kind]
-    kinds[number] = (category, item.z)
-    canvas.paste(layer, light.horizon, haze, BY_NAME[category].train_id, number)
+    full = canvas.paste(layer, light.horizon, haze, BY_NAME[category].train_id, number)
+    kinds[number] = (category, item.z, full)
 
 
-def _objects(canvas: Canvas, kinds: dict[int, tuple[str, float]]) -> tuple[ToyObject, ...]:
-    """Measures what is seen of each instance, voids the remnants and numbers the rest from 1."""
-    areas = np.bincount(canvas.instances.reshape(-1), minlength=len(kinds) + 1)
-    numbers = np.zeros(len(kinds) + 1, np.uint16)
-    objects: list[ToyObject] = []
-    for number, (category, distance) in kinds.items():
-        if areas[number] < SMALLEST_AREA_PX:
-            if areas[number]:
-                canvas.semantic[canvas.instances == number] = VOID
-            continue
+def _objects(
+    canvas: Canvas, kinds: dict[int, tuple[str, float, int]]
+) -> tuple[tuple[ToyObject, ...], tuple[ToyObject, ...]]:
+    """Measures what is seen of each instance; numbers objects from 1, then the remnants."""
+    areas = np.bincount(canvas.instances.reshape(-1), minlength=len(kinds) + 1).tolist()
+
+    def judged(number: int) -> bool:
+        enough = SMALLEST_SHARE * kinds[number][2]
+        return areas[number] >= SMALLEST_AREA_PX and areas[number] >= enough
+
+    seen = [number for number in kinds if areas[number]]
+    order = sorted(seen, key=lambda number: not judged(number))
+    new = np.zeros(len(kinds) + 1, np.uint16)
+    found: list[ToyObject] = []
+    for k, number in enumerate(order, 1):
+        category, distance, full = kinds[number]
         mask = canvas.instances == number
+        if not judged(number):
+            canvas.semantic[mask] = VOID
+        new[number] = k
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         x, y = int(columns[0]), int(rows[0])
         bbox = (x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1)
-        numbers[number] = len(objects) + 1
-        objects.append(ToyObject(len(objects) + 1, category, bbox, int(areas[number]), distance))
-    canvas.instances = numbers[canvas.instances]
-    assert canvas.instances.shape == (HEIGHT, WIDTH)
-    return tuple(objects)
+        found.append(ToyObject(k, category, bbox, areas[number], areas[number] / full, distance))
+    canvas.instances = new[canvas.instances]
+    count = sum(judged(number) for number in seen)
+    return tuple(found[:count]), tuple(found[count:])
