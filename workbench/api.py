@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
 
 Audience = Literal["human", "machine", "any"]
+Reference = Literal["dataset", "self"]
+"""What tasks are judged on: the dataset's ground truth, or their predictions on the originals."""
 Payload = bytes | Mapping[str, bytes]
 """What ``encode`` returns and ``decode`` gets: bytes, or bytes a layer for layered codecs."""
 
@@ -237,6 +239,9 @@ class Codec(Plugin):
     outputs: ClassVar[Mapping[str, Output]] = MappingProxyType({"image": Output(("main",))})
     batch: ClassVar[int] = 1
     """Most pictures of one size that ``encode_many`` and ``decode_many`` take at once."""
+    lossless: ClassVar[bool] = False
+    """Decodes to the very picture: run where it is named, or where tasks are their own reference,
+    but not by ``all``."""
 
     def __init__(self, device: str = "cpu", threads: int = 1) -> None:
         self.device = device
@@ -273,7 +278,10 @@ class Task(Plugin):
     audience: ClassVar[Audience] = "machine"
     metrics: ClassVar[tuple[Metric, ...]]
     target: ClassVar[str] = ""
-    """The kind of ground truth it is judged on: a key of the dataset's targets, e.g. ``boxes``."""
+    """The kind of ground truth it is judged on: a key of the dataset's targets, e.g. ``boxes``.
+
+    With ``self`` that is always its own predictions on the original pictures, see ``as_target``.
+    """
     batch: ClassVar[int] = 8
     """Most pictures of one size that ``predict`` takes at once."""
 
@@ -290,6 +298,25 @@ class Task(Plugin):
     ) -> dict[str, float | None]:
         """Score a whole set: ``{metric name: value}``, None where a value does not exist."""
         raise PluginError(f"{self.name}: a task must define evaluate")
+
+    def resample(
+        self, predictions: Sequence[Any], targets: Sequence[Any], counts: NDArray[np.int64]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Score resamples of a set, for intervals; without it a task's scores have none.
+
+        Args:
+            predictions, targets: as for :meth:`evaluate`.
+            counts: [R, N], how often each of N pictures is in each of R resamples.
+
+        Returns:
+            ``{metric name: [R]}``, what :meth:`evaluate` gives where pictures are repeated and
+            left out as told; NaN where a value does not exist.
+        """
+        return {}
+
+    def as_target(self, prediction: Any) -> Any:
+        """Turn a prediction on an original picture into ground truth, for ``--reference self``."""
+        raise PluginError(f"{self.name}: cannot be its own reference: it defines no as_target")
 
 
 class QualityTask(Task):

@@ -58,13 +58,14 @@ class Registry:
     def select_codecs(self, spec: str | Iterable[str]) -> list[tuple[type[Codec], list[Point]]]:
         """Resolve ``all`` or ``jpeg,vvc-intra@qp32``: each codec with its points, once.
 
-        ``all`` leaves out codecs that are unavailable here; naming one raises its reason.
+        ``all`` leaves out lossless codecs, and those that are unavailable here; naming one of
+        these raises its reason.
         """
         chosen: dict[str, dict[str, Point]] = {}
         for name in _split(spec):
             if name == "all":
                 for codec in self.codecs.values():
-                    if not codec.unavailable():
+                    if not codec.lossless and not codec.unavailable():
                         chosen.setdefault(codec.name, {}).update(
                             (point.label, point) for point in codec.points
                         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from workbench import plan as planning
 from workbench import provenance, registry, rows, scoring
-from workbench.api import Codec, Item, Point
+from workbench.api import Codec, Item, Point, Reference
 from workbench.errors import DatasetError, WorkbenchError
 from workbench.measure import Rows, Setting, coded_row
 from workbench.plan import Cell, Job, Plan
@@ -56,6 +56,7 @@ class Options:
     all_outputs: bool = False
     retry_failed: bool = False
     timeout_s: float = TIMEOUT_S
+    reference: Reference = "dataset"
 
 
 Progress = Callable[[int, int, str], None]
@@ -106,6 +107,11 @@ def execute(options: Options, progress: Progress | None = None) -> Summary:
         raise WorkbenchError("no codec to run: see workbench list codecs")
     data = found.dataset(options.dataset, options.data_root)
     tasks = [task for task in tasks if _fits(task.target, data.targets, options, task.name)]
+    original = None
+    if options.reference == "self" or any(task.target == "self" for task in tasks):
+        original = _lossless(found)
+        if original not in [codec for codec, _ in codecs]:
+            codecs = [(original, list(original.points)), *codecs]
     items = list(data.items())
     if options.limit is not None:
         items = items[: options.limit]
@@ -135,15 +141,26 @@ def execute(options: Options, progress: Progress | None = None) -> Summary:
         store.add_items(options.dataset, [_listed(item) for item in items])
         n_failed = _unusable(store, setting, codecs, plan)
         n_failed += _execute(store, setting, plan, options, progress)
-        scoring.score_sets(store, data, options.dataset, items, tasks)
+        scoring.score_sets(
+            store, data, options.dataset, items, tasks,
+            original.name if original else None, options.reference,
+        )  # fmt: skip
     return Summary(
         str(options.out), plan.n_cells, plan.n_todo, plan.n_done, n_failed, plan.n_failed_before
     )
 
 
+def _lossless(found: registry.Registry) -> type[Codec]:
+    """The codec whose pictures are the originals, for tasks that are their own reference."""
+    for codec in found.codecs.values():
+        if codec.lossless and not codec.unavailable():
+            return codec
+    raise WorkbenchError("--reference self needs a lossless codec, and no plugin has one")
+
+
 def _fits(target: str, targets: Sequence[str], options: Options, name: str) -> bool:
     """Whether a task's ground truth is there; a task asked for by name must have it."""
-    if target in ("", "picture", *targets):
+    if target in ("", "picture", "self", *targets) or options.reference == "self":
         return True
     asked = options.tasks if isinstance(options.tasks, str) else ",".join(options.tasks)
     if name in asked.split(","):

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from workbench import plain
-from workbench.api import Dataset, Item, QualityTask, Task
-from workbench.errors import WorkbenchError
+from workbench.api import Dataset, Item, QualityTask, Reference, Task
+from workbench.errors import DatasetError, PluginError
 from workbench.measure import describe, finite
-from workbench.provenance import digest
+from workbench.provenance import digest, plugin_key
 from workbench.store import Row, Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RESAMPLES = 200  # of the images, for intervals; a mAP of a few hundred images takes a second
 
 
 def score_sets(
-    store: Store, dataset: Dataset, name: str, items: Sequence[Item], tasks: Iterable[type[Task]]
+    store: Store,
+    dataset: Dataset,
+    name: str,
+    items: Sequence[Item],
+    tasks: Iterable[type[Task]],
+    original: str | None = None,
+    reference: Reference = "dataset",
 ) -> None:
     """Evaluate every (codec, point, output) whose predictions are new since the last time.
 
     A picture without a prediction is missing from its set: ``n_images`` says how many were there.
+
+    Args:
+        original: the lossless codec, on whose pictures a task's own predictions are the ground
+            truth where ``reference`` or the task's ``target`` is ``self``.
     """
     machine = [task for task in tasks if not issubclass(task, QualityTask)]
     if not machine:
@@ -30,32 +47,79 @@ def score_sets(
         if not groups:
             continue
         task = kind()
-        targets = _Targets(dataset, kind)
+        judge: Reference = "self" if kind.target == "self" else reference
+        if not kind.target:
+            # A task without a kind of ground truth judges its predictions alone.
+            judge, targets = "dataset", _Targets(lambda item: None)
+        elif judge == "self":
+            targets = _Targets(partial(_own_target, store, task, _of_codec(groups, original)))
+        else:
+            targets = _Targets(partial(dataset.load_target, kind=kind.target))
+        task_key = plugin_key(kind)
         for (codec, point, output), found in groups.items():
-            key = digest(name, codec, point, output, sorted(found.values()), kind.name)
-            if key not in known:
-                row = {
-                    "key": key, "dataset": name, "codec": codec, "point": point,
-                    "output": output, "task": kind.name, "n_images": len(found),
-                }  # fmt: skip
-                values = _evaluate(store, task, found, targets)
-                store.append("sets", [{**row, "metric": m, **v} for m, v in values.items()])
+            order = sorted(found, key=lambda item: item.name)
+            key = digest(
+                name, codec, point, output, task_key, judge, [item.name for item in items],
+                [(found[item], targets.sha256(item)) for item in order],
+            )  # fmt: skip
+            if key in known:
+                continue
+            row = {
+                "key": key, "dataset": name, "codec": codec, "point": point, "output": output,
+                "task": kind.name, "reference": judge, "n_images": len(found),
+            }  # fmt: skip
+            values = _evaluate(store, task, items, {item: found[item] for item in order}, targets)
+            store.append("sets", [{**row, "metric": m, **v} for m, v in values.items()])
+
+
+def resampling_counts(n_images: int) -> NDArray[np.int64]:
+    """How often each of a dataset's pictures is in each resample, [RESAMPLES, n_images].
+
+    The same for every codec and as :func:`workbench.bd.resampling_weights` draws them, so that
+    intervals of differences are paired, and rates can be resampled alike.
+    """
+    import numpy as np
+
+    from workbench.bd import resampling_weights
+
+    counts: NDArray[np.int64] = np.rint(resampling_weights(n_images, RESAMPLES) * n_images)
+    return counts.astype(np.int64)
 
 
 class _Targets:
     """Ground truth, loaded once a picture."""
 
-    def __init__(self, dataset: Dataset, task: type[Task]) -> None:
-        self.dataset = dataset
-        self.kind = task.target
+    def __init__(self, load: Callable[[Item], Any]) -> None:
+        self.load = load
         self.known: dict[str, Any] = {}
+        self.hashes: dict[str, str] = {}
 
     def of(self, item: Item) -> Any:
         if item.name not in self.known:
-            # A task without a kind of ground truth judges its predictions alone.
-            known = self.dataset.load_target(item, self.kind) if self.kind else None
-            self.known[item.name] = known
+            self.known[item.name] = self.load(item)
         return self.known[item.name]
+
+    def sha256(self, item: Item) -> str:
+        """The hash of the ground truth: where it changes, sets are scored again."""
+        if item.name not in self.hashes:
+            try:
+                data = plain.dumps(self.of(item))
+            except Exception as error:  # scoring meets it too, and says so in its row
+                data = describe(error).encode()
+            self.hashes[item.name] = hashlib.sha256(data).hexdigest()
+        return self.hashes[item.name]
+
+
+def _own_target(store: Store, task: Task, found: Mapping[Item, str], item: Item) -> Any:
+    if item not in found:
+        raise DatasetError(f"{item.name}: {task.name} has no prediction on the original picture")
+    return task.as_target(plain.loads(store.blob(found[item])))
+
+
+def _of_codec(
+    groups: Mapping[tuple[str, str, str], dict[Item, str]], codec: str | None
+) -> dict[Item, str]:
+    return next((found for (name, _, _), found in groups.items() if name == codec), {})
 
 
 def _predictions(
@@ -79,17 +143,28 @@ def _predictions(
 
 
 def _evaluate(
-    store: Store, task: Task, found: dict[Item, str], targets: _Targets
+    store: Store, task: Task, items: Sequence[Item], found: Mapping[Item, str], targets: _Targets
 ) -> dict[str, Row]:
+    """Rows of a set by metric; a fault of the task or of the ground truth is their reason."""
     try:
-        order = sorted(found, key=lambda item: item.name)
-        predictions = [plain.loads(store.blob(found[item])) for item in order]
-        values = task.evaluate(predictions, [targets.of(item) for item in order])
-    except (WorkbenchError, json.JSONDecodeError, ValueError, KeyError) as error:
+        predictions = [plain.loads(store.blob(sha256)) for sha256 in found.values()]
+        truth = [targets.of(item) for item in found]
+        values = task.evaluate(predictions, truth)
+        known = {metric.name for metric in task.metrics}
+        if set(values) != known:
+            raise PluginError(f"{task.name}: gave {sorted(values)}, declares {sorted(known)}")
+        resampled = {}
+        if len(items) > 1:
+            position = {item: i for i, item in enumerate(items)}
+            counts = resampling_counts(len(items))[:, [position[item] for item in found]]
+            resampled = task.resample(predictions, truth, counts)
+    except Exception as error:
         reason = describe(error)
         return {metric.name: {"value": None, "reason": reason} for metric in task.metrics}
-    return {
-        name: {"value": None, "reason": "not defined on this set"} if value is None
-        else finite(value)
-        for name, value in values.items()
-    }  # fmt: skip
+    rows = {}
+    for name, value in values.items():
+        row = {"value": None, "reason": "not defined on this set"}
+        rows[name] = row if value is None else finite(value)
+        if name in resampled:
+            rows[name]["resamples"] = store.put_blob(plain.dumps(resampled[name]))
+    return rows

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.api import Reference
 from workbench.cli.options import AsJson, DataRoot, Device, Plugins, Threads, print_json
 
 
@@ -37,6 +38,10 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed before.")
     ] = False,
+    reference: Annotated[
+        Reference,
+        typer.Option(help="Judge tasks by the dataset, or by what they see in the originals."),
+    ] = "dataset",
     as_json: AsJson = False,
 ) -> None:
     """Run every codec on every picture, and every task on what is decoded.
@@ -50,7 +55,7 @@ def run(
     options = Options(
         codecs, tasks, dataset, out, limit, workers, tuple(plugin or ()),
         str(data_root) if data_root else None, device, threads, strict, all_outputs,
-        retry_failed, timeout,
+        retry_failed, timeout, reference,
     )  # fmt: skip
     try:
         with _Bar(quiet=as_json) as bar:
