@@ -1,0 +1,171 @@
+"""From a checkpoint to what is shipped: a weights file and its model card.
+
+    python -m workbench_plugins.codecs.icm.export CHECKPOINT --recipe RECIPE.yaml \\
+        --out plugins/weights --test kodak=FOLDER [--anchors jpeg,webp]
+
+The card's figures come from real streams: each is decoded by an instance that was loaded from
+the exported file and never saw the picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from workbench import bd, images, registry
+from workbench.weights import sha256
+
+from .coder import PictureCoder
+from .network import IcmNetwork, LiteConfig
+from .recipe import Recipe, load_recipe
+from .weights import load_tensors, load_weights, save_weights
+
+LICENCES = {
+    "bsds500": "BSDS500, 500 photographs, research use",
+    "coco": "COCO 2017 train, 288 photographs, annotations CC BY 4.0, photographs Flickr terms",
+    "camvid": "CamVid train, 184 street pictures, research use",
+}
+
+Picture = NDArray[np.uint8]
+
+
+class RatePoint(NamedTuple):
+    """Means over the pictures of a set."""
+
+    label: str
+    rate_bpp: float
+    psnr_db: float
+
+
+def measure(
+    label: str,
+    encode: Callable[[Picture], bytes],
+    decode: Callable[[bytes], Picture],
+    pictures: list[Picture],
+) -> RatePoint:
+    """Code every picture; mean rate and mean RGB PSNR of the decoded pictures."""
+    rates, qualities = [], []
+    for picture in pictures:
+        data = encode(picture)
+        error = decode(data).astype(np.float64) - picture
+        rates.append(8 * len(data) / (picture.shape[0] * picture.shape[1]))
+        qualities.append(10 * np.log10(255**2 / np.mean(error**2)))
+    return RatePoint(label, float(np.mean(rates)), float(np.mean(qualities)))
+
+
+def network_curve(path: Path, pictures: list[Picture]) -> list[RatePoint]:
+    """One point a trained rate level; encoder and decoder are two instances."""
+    encoder, decoder = (PictureCoder(*load_weights(path)) for _ in range(2))
+
+    def points() -> Iterator[RatePoint]:
+        for level in range(len(load_weights(path)[0].config.lambdas)):
+            yield measure(
+                f"level {level}",
+                lambda picture, level=level: encoder.compress(picture, level),
+                decoder.decompress,
+                pictures,
+            )
+
+    return list(points())
+
+
+def anchor_curve(name: str, pictures: list[Picture]) -> list[RatePoint]:
+    """The default points of another codec of the workbench."""
+    kind = registry.load().codec(name)
+    encoder, decoder = kind(), kind()
+    (output,) = kind.outputs
+    return [
+        measure(
+            point.label,
+            lambda picture, point=point: encoder.encode(picture, point),
+            lambda data: decoder.decode(data, output),
+            pictures,
+        )
+        for point in kind.points
+    ]
+
+
+def bd_rate_percent(anchor: list[RatePoint], test: list[RatePoint]) -> float | None:
+    """PCHIP BD-rate of `test` against `anchor` over their common qualities."""
+    curves = [bd.Curve([p.rate_bpp for p in c], [p.psnr_db for p in c]) for c in (anchor, test)]
+    return bd.bd_rate(*curves, method="pchip").value
+
+
+def card(recipe: Recipe, path: Path, network: IcmNetwork, steps: int, hours: float) -> str:
+    """The card without measurements, Markdown."""
+    n_parameters = sum(p.numel() for p in network.parameters())
+    objective = recipe.objective
+    data = "\n".join(f"- {LICENCES[source]}" for source in recipe.sources)
+    return f"""# {recipe.name}
+
+A `lite` network, {n_parameters / 1e6:.2f} M parameters, one checkpoint for rate levels 0 to
+{len(recipe.network.lambdas) - 1}; λ = {", ".join(f"{x:g}" for x in recipe.network.lambdas)}.
+
+| | |
+|---|---|
+| file | `{path.name}`, {path.stat().st_size / 2**20:.1f} MiB |
+| sha256 | `{sha256(path)}` |
+| recipe | `plugins/codecs/icm/recipes/{recipe.name}.yaml` |
+| objective | {objective} |
+| started from | {recipe.start_from or "random weights"} |
+| steps | {steps}, batch {recipe.batch} of {recipe.crop}×{recipe.crop} |
+| training time | {hours:.2f} h on at most two CPU cores that did other work too |
+| weights | exponential average, kernels float16, the rest float32 |
+
+Trained on crops of:
+
+{data}
+
+The photographs are not part of this project. The weights may not be used where the terms of
+these data sets forbid it.
+"""
+
+
+def table(title: str, points: list[RatePoint]) -> str:
+    """One measured curve, Markdown."""
+    rows = "\n".join(f"| {p.label} | {p.rate_bpp:.4f} | {p.psnr_db:.2f} |" for p in points)
+    return f"\n## {title}\n\n| point | bpp | PSNR-RGB, dB |\n|---|---|---|\n{rows}\n"
+
+
+def export(checkpoint: Path, recipe: Recipe, out: Path) -> tuple[Path, str]:
+    """Write the averaged weights of a checkpoint; returns the file and the card's first part."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network = IcmNetwork(LiteConfig.from_dict(state["config"]))
+    load_tensors(network, state["ema"], checkpoint.name)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{recipe.name}.safetensors"
+    save_weights(network, path)
+    return path, card(recipe, path, network, state["step"], state["elapsed_s"] / 3600)
+
+
+def main() -> None:
+    """Command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(description="Export a checkpoint with its model card.")
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--test", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--anchors", default="", help="codecs to compare with: jpeg,webp")
+    args = parser.parse_args()
+    path, text = export(args.checkpoint, load_recipe(args.recipe), args.out)
+    for test in args.test:
+        name, _, folder = test.partition("=")
+        files = sorted(f for f in Path(folder).iterdir() if f.suffix in images.SUFFIXES)
+        pictures = [images.read(file) for file in files]
+        points = network_curve(path, pictures)
+        text += table(f"{name}, mean of {len(files)} pictures, real streams", points)
+        for anchor in filter(None, args.anchors.split(",")):
+            value = bd_rate_percent(anchor_curve(anchor, pictures), points)
+            shown = "undefined" if value is None else f"{value:+.1f} %"
+            text += f"\nBD-rate (PSNR-RGB, PCHIP) against `{anchor}`: {shown}\n"
+    path.with_suffix(".md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
