@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+
+from workbench.errors import DatasetError
 from workbench_datasets.toytown import truth
 from workbench_datasets.toytown.classes import BY_NAME, CLASSES, STUFF, VOID
 from workbench_datasets.toytown.dataset import VAL_SCENES, Toytown, ToytownStream
 from workbench_datasets.toytown.scene import SMALLEST_AREA_PX, Scene, render
-
-from workbench.errors import DatasetError
 
 # SHA-256 of image, semantic map and instance map (little-endian uint16) of version 1.
 PINNED = {
@@ -120,7 +120,7 @@ def test_val_shows_every_class_and_every_light(scenes: Sequence[Scene]) -> None:
 
 def test_run_lengths_are_what_pycocotools_makes_of_the_mask(scenes: Sequence[Scene]) -> None:
     scene = max(scenes[:8], key=lambda s: len(s.objects))
-    for entry in truth.annotations(scene, 1):
+    for entry in truth.instance_annotations(scene, 1):
         mask = scene.instances == scene.instances[_inside(scene, entry["id"])]
         packed = coco_mask.frPyObjects(entry["segmentation"], 320, 512)
         assert np.array_equal(coco_mask.decode(packed).astype(bool), mask)
@@ -131,12 +131,6 @@ def test_run_lengths_are_what_pycocotools_makes_of_the_mask(scenes: Sequence[Sce
 def _inside(scene: Scene, number: int) -> tuple[int, int]:
     row, column = np.argwhere(scene.instances == number)[0]
     return int(row), int(column)
-
-
-def test_a_mask_whose_first_pixel_is_set_starts_with_no_zeros() -> None:
-    # Column by column: 1 1, 0 1, so no zeros, two ones, one zero, one one.
-    code = truth.run_lengths(np.array([[1, 0], [1, 1]], bool))
-    assert code == {"size": [2, 2], "counts": [0, 2, 1, 1]}
 
 
 def test_panoptic_segments_cover_all_but_void(scenes: Sequence[Scene]) -> None:

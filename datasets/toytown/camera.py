@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from workbench_datasets.toytown.draws import Draws, cloud, sample
+
+from workbench_datasets.toytown.draws import Array, Draws, cloud, sample
 from workbench_datasets.toytown.layers import Canvas
 from workbench_datasets.toytown.raster import HEIGHT, WIDTH, XS, YS, clip
 from workbench_datasets.toytown.street import Ground
 from workbench_datasets.toytown.view import Light, View
 
 
-def halve(planes: np.ndarray) -> np.ndarray:
+def halve(planes: Array) -> Array:
     """2x2 means of [3, H, W]."""
     rows = planes[:, 0::2] + planes[:, 1::2]
     return (rows[:, :, 0::2] + rows[:, :, 1::2]) * np.float32(0.25)
 
 
-def soften(planes: np.ndarray, weight: float) -> None:
+def soften(planes: Array, weight: float) -> None:
     """Filters both axes with [weight, 1 - 2 weight, weight], in place; the rim stays as it is."""
     keep, side = np.float32(1.0 - 2.0 * weight), np.float32(weight)
     for plane in planes:
@@ -30,7 +31,7 @@ def soften(planes: np.ndarray, weight: float) -> None:
             b += around
 
 
-def wet_road(canvas: Canvas, view: View, light: Light, ground: Ground, still: np.ndarray) -> None:
+def wet_road(canvas: Canvas, view: View, light: Light, ground: Ground, still: Array) -> None:
     """Mirrors what stands above the horizon in the wet ground; `still` is where ground is seen."""
     top = ground.top
     count = HEIGHT - top
@@ -77,7 +78,7 @@ def rain_streaks(canvas: Canvas, light: Light, draws: Draws) -> None:
     canvas.rgb += clip(streak - 0.5, 0.0, 1.0) * np.float32(0.11 * light.ambient[1])
 
 
-def expose(canvas: Canvas, light: Light, draws: Draws) -> np.ndarray:
+def expose(canvas: Canvas, light: Light, draws: Draws) -> Array:
     """Lens and sensor: the picture as uint8 [H, W, 3]."""
     rgb = canvas.rgb
     blur = draws.pick([0.06, 0.09, 0.12, 0.15, 0.2])

@@ -12,6 +12,7 @@ from workbench.errors import DatasetError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
     from workbench_datasets.toytown.scene import Scene
 
 VAL_SCENES = 64
@@ -33,7 +34,6 @@ class _Toytown(workbench.Dataset):
     """
 
     licence = "CC0-1.0 (generated)"
-    requires = ("numpy",)
     targets = ("boxes", "semantic", "panoptic")
 
     def __init__(self, argument: str = "", root: str | None = None) -> None:
@@ -72,7 +72,7 @@ class _Toytown(workbench.Dataset):
         if kind == "boxes":
             return {
                 "image": truth.image_entry(scene, 1),
-                "annotations": truth.annotations(scene, 1),
+                "annotations": truth.instance_annotations(scene, 1),
                 "categories": truth.categories(THINGS),
             }
         if kind == "semantic":

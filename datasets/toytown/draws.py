@@ -12,11 +12,14 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from struct import unpack
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 T = TypeVar("T")
+Array: TypeAlias = NDArray[Any]
+"""A numpy array; what it holds is said where it matters."""
 TILE = 256
 """Noise textures repeat after this many texels, so that coordinates wrap with a mask."""
 
@@ -51,7 +54,7 @@ class Draws:
     def pick(self, options: Sequence[T]) -> T:
         return options[int(self.unit() * len(options))]
 
-    def octets(self, count: int) -> np.ndarray:
+    def octets(self, count: int) -> Array:
         """`count` random bytes, uint8 [count]."""
         digest = hashlib.sha256(b"%s#octets%d" % (self._key, self._block)).digest()
         self._block += 1
@@ -60,7 +63,7 @@ class Draws:
 
 
 @cache
-def cloud(name: str, first: int, octaves: int) -> np.ndarray:
+def cloud(name: str, first: int, octaves: int) -> Array:
     """Tileable value noise, float32 [256, 256] in [-1, 1]: `octaves` lattices from `first` cells.
 
     Each octave has twice the cells and 0.6 of the amplitude of the one before.
@@ -84,7 +87,7 @@ def cloud(name: str, first: int, octaves: int) -> np.ndarray:
     return np.clip(total * (1.6 / weight), -1.0, 1.0)
 
 
-def sample(texture: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def sample(texture: Array, u: Array, v: Array) -> Array:
     """Nearest texels of a tileable texture at (u, v) in texels; the two broadcast."""
     rows = np.floor(v).astype(np.int32) & (TILE - 1)
     columns = np.floor(u).astype(np.int32) & (TILE - 1)

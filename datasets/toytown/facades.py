@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from workbench_datasets.toytown.draws import Draws, cloud, sample
+
+from workbench_datasets.toytown.draws import Array, Draws, cloud, sample
 from workbench_datasets.toytown.layers import Layer
 from workbench_datasets.toytown.layout import House
 from workbench_datasets.toytown.raster import (
@@ -48,11 +49,11 @@ class Style:
     frame: Colour
     glass: Colour
     shop: bool
-    table: np.ndarray
+    table: Array
 
 
 @cache
-def _chances(number: int) -> np.ndarray:
+def _chances(number: int) -> Array:
     """A table of 1024 floats in [0, 1] that decides window by window."""
     return Draws("chances", number).octets(1024).astype(np.float32) * np.float32(1 / 255)
 
@@ -84,12 +85,12 @@ def fill_facade(
     layer: Layer,
     style: Style,
     light: Light,
-    u: np.ndarray,
-    du: np.ndarray,
-    v: np.ndarray,
-    dv: np.ndarray,
+    u: Array,
+    du: Array,
+    v: Array,
+    dv: Array,
     top: float,
-    shine: np.ndarray,
+    shine: Array,
 ) -> None:
     """Fills the patch: u [w] runs along the wall and v up it, in metres; du, dv are footprints.
 
@@ -126,7 +127,7 @@ def fill_facade(
     rise = t - storey
     sharp = 1.0 / dt
 
-    def stripe(bottom: float, top: float) -> np.ndarray:
+    def stripe(bottom: float, top: float) -> Array:
         """Where `rise` lies between two heights of a storey; approximate once they blur."""
         away = np.abs(rise - (bottom + top) / 2)
         away -= (top - bottom) / 2
@@ -160,9 +161,7 @@ def fill_facade(
     layer.rgb[:] = wall
 
 
-def _glass(
-    style: Style, light: Light, chance: np.ndarray, rise: np.ndarray, h: float, stain: np.ndarray
-) -> np.ndarray:
+def _glass(style: Style, light: Light, chance: Array, rise: Array, h: float, stain: Array) -> Array:
     """Window panes [3, h, w]: dark rooms, curtains, reflected sky, lamplight at dusk."""
     curtain = clip((chance - 0.62) * 3.0, 0.0, 0.55)
     sky = planes(mixed(light.zenith, light.horizon, 0.5))
@@ -178,8 +177,8 @@ def _glass(
 
 
 def _shop(
-    wall: np.ndarray, style: Style, light: Light, u: np.ndarray, du: np.ndarray, v: np.ndarray,
-    dv: np.ndarray, shine: np.ndarray, grain: np.ndarray,
+    wall: Array, style: Style, light: Light, u: Array, du: Array, v: Array,
+    dv: Array, shine: Array, grain: Array,
 ) -> None:  # fmt: skip
     """Ground floor with large panes and a fascia above, in units of several metres."""
     draws = style.draws

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from workbench_datasets.toytown.classes import BY_NAME
 from workbench_datasets.toytown.draws import Draws
 from workbench_datasets.toytown.facades import Style, draw_style, fill_facade

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
+
 from workbench_datasets.toytown.classes import VOID
+from workbench_datasets.toytown.draws import Array
 from workbench_datasets.toytown.raster import (
     HEIGHT,
     SMALLEST_PX,
@@ -43,9 +45,7 @@ class Layer:
             return None
         return slice(top, bottom), slice(left, right)
 
-    def put(
-        self, rows: slice, columns: slice, cover: np.ndarray, colour: np.ndarray, solid: bool
-    ) -> None:
+    def put(self, rows: slice, columns: slice, cover: Array, colour: Array, solid: bool) -> None:
         """Lays `colour` (broadcast to [3, h, w]) over the patch; `solid` parts add to alpha."""
         r = slice(rows.start - self.y0, rows.stop - self.y0)
         c = slice(columns.start - self.x0, columns.stop - self.x0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+
 from workbench_datasets.toytown.classes import BY_NAME
 from workbench_datasets.toytown.draws import Draws, cloud, sample
 from workbench_datasets.toytown.layers import Canvas, Layer

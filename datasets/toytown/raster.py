@@ -11,6 +11,8 @@ from math import sqrt
 
 import numpy as np
 
+from workbench_datasets.toytown.draws import Array
+
 WIDTH, HEIGHT = 512, 320
 SMALLEST_PX = 0.4
 """Polygons below this area are left out: they would hardly change a pixel."""
@@ -44,12 +46,12 @@ def mixed(colour: Colour, other: Colour, share: float) -> Colour:
     )
 
 
-def planes(colour: Colour) -> np.ndarray:
+def planes(colour: Colour) -> Array:
     """A colour as float32 [3, 1, 1]."""
     return np.array(colour, np.float32)[:, None, None]
 
 
-def clip(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def clip(values: Array, low: float, high: float) -> Array:
     """`np.clip` for the many small arrays here, at a third of its overhead."""
     values = np.maximum(values, low)
     return np.minimum(values, high, out=values)
@@ -65,7 +67,7 @@ def area_of(points: Sequence[Point]) -> float:
     return 0.5 * total
 
 
-def polygon_coverage(points: Sequence[Point], x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+def polygon_coverage(points: Sequence[Point], x: Array, y: Array) -> Array | None:
     """Share of each pixel inside a convex polygon, float32 [h, w]; None when it has no area.
 
     Each edge takes away the part of the pixel that lies beyond it, which is right for edges and
@@ -75,7 +77,7 @@ def polygon_coverage(points: Sequence[Point], x: np.ndarray, y: np.ndarray) -> n
     if -1e-3 < area < 1e-3:
         return None
     sign = 1.0 if area > 0 else -1.0
-    inside: np.ndarray | None = None
+    inside: Array | None = None
     xa, ya = points[-1]
     for xb, yb in points:
         dx, dy = xb - xa, yb - ya

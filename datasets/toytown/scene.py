@@ -6,10 +6,11 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+
 from workbench_datasets.toytown.bodies import draw_body
 from workbench_datasets.toytown.camera import bloom, expose, rain_streaks, wet_road
 from workbench_datasets.toytown.classes import BY_NAME, VOID
-from workbench_datasets.toytown.draws import Draws
+from workbench_datasets.toytown.draws import Array, Draws
 from workbench_datasets.toytown.furniture import furniture_layer, sign_layers
 from workbench_datasets.toytown.houses import paint_block, paint_house
 from workbench_datasets.toytown.layers import Canvas, Layer
@@ -63,9 +64,9 @@ class Scene:
 
     name: str
     light: str
-    image: np.ndarray
-    semantic: np.ndarray
-    instances: np.ndarray
+    image: Array
+    semantic: Array
+    instances: Array
     objects: tuple[ToyObject, ...]
     remnants: tuple[ToyObject, ...]
 

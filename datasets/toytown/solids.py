@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from workbench_datasets.toytown.draws import Array
 from workbench_datasets.toytown.layers import Layer
 from workbench_datasets.toytown.layout import Item
 from workbench_datasets.toytown.raster import (
@@ -121,7 +121,7 @@ def box_corners(length: float, width: float, low: float, high: float) -> list[So
     ]  # fmt: skip
 
 
-def darken(ground: Ground, mask: np.ndarray, points: Sequence[Point], amount: float) -> None:
+def darken(ground: Ground, mask: Array, points: Sequence[Point], amount: float) -> None:
     """Multiplies `mask` (a map of the ground) by 1 - amount inside a convex polygon."""
     left, right = min(p[0] for p in points), max(p[0] for p in points)
     top, bottom = min(p[1] for p in points), max(p[1] for p in points)

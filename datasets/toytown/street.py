@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+
 from workbench_datasets.toytown.classes import BY_NAME
-from workbench_datasets.toytown.draws import Draws, cloud, sample
+from workbench_datasets.toytown.draws import Array, Draws, cloud, sample
 from workbench_datasets.toytown.layers import Canvas
 from workbench_datasets.toytown.layout import Street
 from workbench_datasets.toytown.raster import (
@@ -21,10 +22,10 @@ from workbench_datasets.toytown.raster import (
 from workbench_datasets.toytown.view import Light, View
 
 
-def pulses(t: np.ndarray, duty: float, blur: np.ndarray | float) -> np.ndarray:
+def pulses(t: Array, duty: float, blur: Array | float) -> Array:
     """A pulse train (1 for the first `duty` of each unit of t) averaged over a width `blur`."""
 
-    def integral(s: np.ndarray) -> np.ndarray:
+    def integral(s: Array) -> Array:
         whole = np.floor(s)
         return whole * duty + np.minimum(s - whole, duty)
 
@@ -32,7 +33,7 @@ def pulses(t: np.ndarray, duty: float, blur: np.ndarray | float) -> np.ndarray:
     return (integral(t + half) - integral(t - half)) / blur
 
 
-def band(t: np.ndarray, low: float, high: float, blur: np.ndarray | float) -> np.ndarray:
+def band(t: Array, low: float, high: float, blur: Array | float) -> Array:
     """1 where low < t < high, averaged over a width `blur`."""
     half = blur * 0.5
     return np.maximum(np.minimum(t + half, high) - np.maximum(t - half, low), 0.0) / blur
@@ -124,17 +125,17 @@ class Ground:
         canvas.rgb[:, int(self.view.cy) : self.top] = canvas.rgb[:, self.top : self.top + 1]
         canvas.semantic[int(self.view.cy) : self.top] = labels[:1]
 
-    def _blend(self, rgb: np.ndarray, cover: np.ndarray, paint: np.ndarray) -> None:
+    def _blend(self, rgb: Array, cover: Array, paint: Array) -> None:
         step = paint - rgb
         step *= cover
         rgb += step
 
     def _pavement(
         self,
-        rgb: np.ndarray,
-        labels: np.ndarray,
-        grain: np.ndarray,
-        stain: np.ndarray,
+        rgb: Array,
+        labels: Array,
+        grain: Array,
+        stain: Array,
         draws: Draws,
     ) -> None:
         street = self.street
@@ -155,8 +156,8 @@ class Ground:
         labels[cover >= 0.5] = BY_NAME["pavement"].train_id
 
     def _road(
-        self, rgb: np.ndarray, labels: np.ndarray, grain: np.ndarray, stain: np.ndarray,
-        near: np.ndarray, draws: Draws,
+        self, rgb: Array, labels: Array, grain: Array, stain: Array,
+        near: Array, draws: Draws,
     ) -> None:  # fmt: skip
         street = self.street
         tone = draws.between(62.0, 100.0)
@@ -183,7 +184,7 @@ class Ground:
 
         cover = band(self.x, street.left, street.right, self.dx)
         if street.cross is not None:
-            cover = np.maximum(cover, band(self.z, *street.cross, self.dz))
+            cover = np.maximum(cover, band(self.z, street.cross[0], street.cross[1], self.dz))
         worn = clip(0.85 + 0.5 * grain + 0.35 * stain, 0.25, 1.0)
         for mark, colour in self._markings(draws):
             self._blend(paint, mark * worn, planes(colour))
@@ -202,14 +203,14 @@ class Ground:
         self._blend(rgb, cover, paint)
         labels[cover >= 0.5] = BY_NAME["road"].train_id
 
-    def _markings(self, draws: Draws) -> list[tuple[np.ndarray, Colour]]:
+    def _markings(self, draws: Draws) -> list[tuple[Array, Colour]]:
         """Coverage and colour of each kind of line on the road."""
         street = self.street
         middle = (street.left + street.right) / 2
         white = scaled(srgb(214, 214, 208), draws.between(0.7, 1.0))
         amber = srgb(205, 165, 70)
-        marks: list[tuple[np.ndarray, Colour]] = []
-        clear: np.ndarray | float = 1.0
+        marks: list[tuple[Array, Colour]] = []
+        clear: Array | float = 1.0
         if street.cross is not None:
             clear = 1.0 - band(self.z, street.cross[0] - 4.2, street.cross[1] + 2.0, self.dz)
         period = draws.pick([4.0, 6.0, 9.0])

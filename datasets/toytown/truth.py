@@ -6,24 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+from workbench_datasets.labels import mask_box, run_lengths
 from workbench_datasets.toytown.classes import BY_NAME, CLASSES, STUFF, THINGS, VOID, ToyClass
+from workbench_datasets.toytown.draws import Array
 from workbench_datasets.toytown.scene import VERSION, Scene
 
 LICENCE = "CC0-1.0"
 
 
-def run_lengths(mask: np.ndarray) -> dict[str, Any]:
-    """Uncompressed COCO run-length code of a mask [H, W]: columns first, zeros first."""
-    flat = mask.T.reshape(-1).astype(np.int8)
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    bounds = np.concatenate(([0], edges, [flat.size]))
-    counts = np.diff(bounds).tolist()
-    if flat[0]:
-        counts = [0, *counts]
-    return {"size": [int(mask.shape[0]), int(mask.shape[1])], "counts": counts}
-
-
-def annotations(scene: Scene, image_id: int, first_id: int = 1) -> list[dict[str, Any]]:
+def instance_annotations(scene: Scene, image_id: int, first_id: int = 1) -> list[dict[str, Any]]:
     """COCO instance annotations of one scene; ids count from `first_id`.
 
     Remnants are crowd regions, so that evaluators neither expect nor punish boxes there.
@@ -62,12 +54,12 @@ def coco_instances(scenes: Iterable[Scene]) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     for image_id, scene in enumerate(scenes, 1):
         images.append(image_entry(scene, image_id))
-        found += annotations(scene, image_id, len(found) + 1)
+        found += instance_annotations(scene, image_id, len(found) + 1)
     return {"info": _info(), "images": images, "annotations": found,
             "categories": categories(THINGS)}  # fmt: skip
 
 
-def panoptic(scene: Scene) -> tuple[np.ndarray, list[dict[str, Any]]]:
+def panoptic(scene: Scene) -> tuple[Array, list[dict[str, Any]]]:
     """Segment ids int32 [H, W] (0 = void) and COCO `segments_info` of one scene.
 
     Things have the ids 1.. of `Scene.objects`; each kind of stuff is one segment, 1000 + its id.
@@ -76,7 +68,7 @@ def panoptic(scene: Scene) -> tuple[np.ndarray, list[dict[str, Any]]]:
     ids[scene.semantic == VOID] = 0
     segments: list[dict[str, Any]] = [
         {"id": thing.number, "category_id": BY_NAME[thing.category].category_id,
-         "bbox": list(thing.bbox), "area": thing.area, "iscrowd": 0}
+         "bbox": [float(v) for v in thing.bbox], "area": thing.area, "iscrowd": 0}
         for thing in scene.objects
     ]  # fmt: skip
     for kind in STUFF:
@@ -86,24 +78,21 @@ def panoptic(scene: Scene) -> tuple[np.ndarray, list[dict[str, Any]]]:
             continue
         number = 1000 + kind.category_id
         ids[mask] = number
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        x, y = int(columns[0]), int(rows[0])
-        bbox = [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1]
-        segments.append({"id": number, "category_id": kind.category_id, "bbox": bbox, "area": area,
+        segments.append({"id": number, "category_id": kind.category_id, "bbox": mask_box(mask), "area": area,
                          "iscrowd": 0})  # fmt: skip
     return ids, segments
 
 
-def panoptic_png(ids: np.ndarray) -> np.ndarray:
+def panoptic_png(ids: Array) -> Array:
     """Segment ids as COCO stores them in PNG files: uint8 [H, W, 3], id = R + 256 G + 65536 B."""
     return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], axis=-1).astype(np.uint8)
 
 
-def coco_panoptic(scenes: Iterable[Scene]) -> tuple[dict[str, Any], list[np.ndarray]]:
+def coco_panoptic(scenes: Iterable[Scene]) -> tuple[dict[str, Any], list[Array]]:
     """A COCO panoptic dictionary and, image by image, the PNG maps that go with it."""
     images: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
-    maps: list[np.ndarray] = []
+    maps: list[Array] = []
     for image_id, scene in enumerate(scenes, 1):
         ids, segments = panoptic(scene)
         images.append(image_entry(scene, image_id))
