@@ -1,8 +1,7 @@
-"""BD-rates and BD-qualities of every codec against an anchor, and of all pairs."""
+"""The curves of a panel on any choice of pictures, and the distance of any two."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,95 +9,9 @@ from typing import Any
 import numpy as np
 
 from workbench import bd
-from workbench.api import Metric
-from workbench.bd.fit import INTERPOLATING, VCM, Kind
-from workbench.errors import WorkbenchError, did_you_mean
-from workbench_reports.aggregate import (
-    Aggregation,
-    Array,
-    Mask,
-    Measured,
-    Series,
-    qualities,
-    rates,
-)
-
-DEFAULT_ANCHOR = "jpeg"
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Curves that may be compared: one dataset, one metric, one audience.
-
-    ``series`` is by label: the codec, with its output where the codec has several here.
-    """
-
-    dataset: str
-    metric: Metric
-    audience: str
-    series: dict[str, Series]
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """The codec that others are compared with; ``output`` is empty where none was named."""
-
-    codec: str
-    output: str = ""
-
-    def label(self, panel: Panel) -> str | None:
-        """The anchor's curve in a panel; of several outputs the first, if none was named."""
-        for label, series in panel.series.items():
-            if series.codec == self.codec and self.output in ("", series.output):
-                return label
-        return None
-
-
-def find_anchor(measured: Measured, name: str | None) -> tuple[Anchor, str]:
-    """Resolve ``CODEC`` or ``CODEC/OUTPUT``, and say how the anchor was chosen.
-
-    Raises:
-        WorkbenchError: no such codec or output in the rows.
-    """
-    outputs: dict[str, list[str]] = {}
-    for series in measured.series:
-        outputs.setdefault(series.codec, []).append(series.output)
-    if name is None:
-        codec = DEFAULT_ANCHOR if DEFAULT_ANCHOR in outputs else next(iter(outputs))
-        return Anchor(codec), f"anchor: {codec}, by default (--anchor chooses another)"
-    if name in outputs:
-        return Anchor(name), f"anchor: {name}"
-    codec, _, output = name.rpartition("/")
-    if codec not in outputs:
-        raise WorkbenchError(f"--anchor {name!r}: no such codec here.{did_you_mean(name, outputs)}")
-    if output not in outputs[codec]:
-        hint = did_you_mean(output, set(outputs[codec]))
-        raise WorkbenchError(f"--anchor {name!r}: {codec} has no output {output!r}.{hint}")
-    return Anchor(codec, output), f"anchor: {name}"
-
-
-def make_panels(measured: Measured) -> list[Panel]:
-    """Group curves for comparison.
-
-    Outputs for ``any`` audience stand beside those for humans and beside those for machines.
-    """
-    panels = []
-    for dataset in dict.fromkeys(series.dataset for series in measured.series):
-        for metric in measured.metrics.values():
-            found = [s for s in measured.series if s.dataset == dataset and s.has(metric)]
-            audiences = sorted({s.audience for s in found} - {"any"}) or ["any"]
-            for audience in audiences:
-                here = [s for s in found if s.audience in (audience, "any")]
-                if here:
-                    panels.append(Panel(dataset, metric, audience, _labelled(here)))
-    return panels
-
-
-def _labelled(series: Sequence[Series]) -> dict[str, Series]:
-    codecs = [s.codec for s in series]
-    return {
-        s.codec if codecs.count(s.codec) == 1 else f"{s.codec} ({s.output})": s for s in series
-    }
+from workbench.bd.fit import Kind
+from workbench_reports.aggregate import Aggregation, Array, Mask, qualities, rates
+from workbench_reports.panels import Panel
 
 
 @cache
@@ -210,7 +123,7 @@ class Comparison:
         row: dict[str, Any] = {"n_images": int(common.sum())}
         if self.per_image and not common.any():
             reason = "no picture has values at all points of both codecs"
-            return row | _nothing(reason, warnings, len(self.panel.series[test].points))
+            return row | nothing(reason, warnings, len(self.panel.series[test].points))
         cuts = [self.cut(label, common) for label in (anchor, test)]
         a, t = (cut.curves for cut in cuts)
         higher = self.panel.metric.higher_is_better
@@ -248,109 +161,9 @@ class Comparison:
         }
 
 
-def _nothing(reason: str, warnings: list[str], n_points: int) -> dict[str, Any]:
+def nothing(reason: str, warnings: list[str], n_points: int) -> dict[str, Any]:
+    """Return a delta without a value, in the form of :meth:`Comparison.delta`."""
     return {
         "value": None, "reason": reason, "low": None, "high": None, "interval_reason": reason,
         "overlap": None, "n_points": n_points, "n_points_anchor": None, "warnings": warnings,
     }  # fmt: skip
-
-
-def methods_of(metric: Metric, method: str) -> list[str]:
-    """The methods to report: the chosen one first; MPEG VCM's where values are percents."""
-    listed = [method, *INTERPOLATING]
-    if metric.limits == (0, 100) and metric.higher_is_better:
-        listed.append(VCM)
-    return list(dict.fromkeys(listed))
-
-
-def bd_rows(
-    comparison: Comparison, anchor: Anchor, method: str, level: float
-) -> list[dict[str, Any]]:
-    """Return plain rows of every codec against the anchor: one a method."""
-    panel = comparison.panel
-    label = anchor.label(panel)
-    rows = []
-    for test, series in panel.series.items():
-        if test == label:
-            continue
-        for name in methods_of(panel.metric, method):
-            found = {
-                kind: _nothing(
-                    f"the anchor {anchor.codec} has no {panel.metric.label} here", [],
-                    len(series.points),
-                ) | {"n_images": 0}
-                if label is None
-                else comparison.delta(
-                    label, test, kind, name, level if name == method else None  # type: ignore[arg-type]
-                )
-                for kind in ("rate", "quality")
-            }  # fmt: skip
-            rows.append(_bd_row(comparison, label, test, name, found))
-    return rows
-
-
-def _bd_row(
-    comparison: Comparison,
-    anchor: str | None,
-    test: str,
-    method: str,
-    found: dict[str, dict[str, Any]],
-) -> dict[str, Any]:
-    panel, series = comparison.panel, comparison.panel.series[test]
-    rate, quality = found["rate"], found["quality"]
-    both = [w for w in rate["warnings"] if w in quality["warnings"]]
-    return {
-        "dataset": panel.dataset,
-        "metric": panel.metric.name,
-        "audience": panel.audience,
-        "aggregation": comparison.aggregation,
-        "anchor": anchor,
-        "curve": test,
-        "codec": series.codec,
-        "output": series.output,
-        "method": method,
-        "bd_rate_percent": rate["value"],
-        "bd_rate_low_percent": rate["low"],
-        "bd_rate_high_percent": rate["high"],
-        "bd_rate_reason": rate["reason"],
-        "bd_rate_interval_reason": rate["interval_reason"],
-        "quality_overlap": rate["overlap"],
-        "bd_quality": quality["value"],
-        "bd_quality_low": quality["low"],
-        "bd_quality_high": quality["high"],
-        "bd_quality_unit": panel.metric.unit,
-        "bd_quality_reason": quality["reason"],
-        "bd_quality_interval_reason": quality["interval_reason"],
-        "rate_overlap": quality["overlap"],
-        "n_points": rate["n_points"],
-        "n_points_anchor": rate["n_points_anchor"],
-        "n_images": rate["n_images"],
-        "n_dataset": len(series.images),
-        "warnings": both
-        + [f"BD-rate: {w}" for w in rate["warnings"] if w not in both]
-        + [f"BD-quality: {w}" for w in quality["warnings"] if w not in both],
-    }
-
-
-def matrix_rows(comparison: Comparison, method: str) -> list[dict[str, Any]]:
-    """Return the BD-rate of every curve of a panel against every other one."""
-    panel = comparison.panel
-    kept = ("value", "reason", "overlap", "n_images", "warnings")
-    return [
-        {
-            "dataset": panel.dataset,
-            "metric": panel.metric.name,
-            "audience": panel.audience,
-            "aggregation": comparison.aggregation,
-            "method": method,
-            "anchor": anchor,
-            "curve": test,
-        }
-        | {
-            "bd_rate_percent" if name == "value" else name: value
-            for name, value in comparison.delta(anchor, test, "rate", method).items()
-            if name in kept
-        }
-        for anchor in panel.series
-        for test in panel.series
-    ]

@@ -39,16 +39,18 @@ def rd_tables(rows: Sequence[Row], measured: Measured, dataset: str) -> list[Tab
     tables = []
     for aggregation in AGGREGATIONS:
         shown = [m for m in metrics if aggregation == "pooled" or m.pool != "set"]
-        headings = ["codec", "point", *(["output"] if outputs else []), "pictures", "bpp",
-                    "container bpp", *(["enhancement bpp"] if layered else []),
-                    *(axis_label(m.label, m.unit) for m in shown), "encode s", "decode s"]  # fmt: skip
+        headings = ["codec", "point", *["output"] * outputs, "pictures", "bpp", "container bpp"]
+        headings += ["enhancement bpp"] * layered
+        headings += [axis_label(m.label, m.unit) for m in shown] + ["encode s", "decode s"]
         body = []
         for row in own:
             cells = [row["codec"], row["point"]]
             if outputs:
                 cells.append(row["output"] or NONE)
             partial = row["n_images"] < row["n_dataset"]
-            cells.append(f"{row['n_images']}/{row['n_dataset']}" if partial else f"{row['n_images']}")
+            cells.append(
+                f"{row['n_images']}/{row['n_dataset']}" if partial else f"{row['n_images']}"
+            )
             cells.append(number(row[f"rate_bpp_{aggregation}"], 4))
             cells.append(number(row[f"container_rate_bpp_{aggregation}"], 4))
             if layered:
@@ -58,11 +60,9 @@ def rd_tables(rows: Sequence[Row], measured: Measured, dataset: str) -> list[Tab
                 cells.append(number(score.get(aggregation), digits_of(metric)))
             cells += [seconds(row["encode_s"]), seconds(row["decode_s"])]
             body.append(cells)
-        title = f"{dataset}: {AGGREGATION_TITLES[aggregation]}"
+        title = f"{measured.titles[dataset]}: {AGGREGATION_TITLES[aggregation]}"
         notes = _rd_notes(own, [m.name for m in shown], aggregation)
-        tables.append(
-            Table(title, headings, body, 3 if outputs else 2, _blocks(own), notes)
-        )
+        tables.append(Table(title, headings, body, 3 if outputs else 2, _blocks(own), notes))
     return tables
 
 
@@ -94,25 +94,30 @@ def seconds(value: float | None) -> str:
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def headline(rows: Sequence[Row], measured: Measured, method: str) -> list[Table]:
-    """Return BD-rates of all codecs on all metrics: a table a dataset and audience."""
-    tables = []
+def headline(rows: Sequence[Row], measured: Measured, method: str) -> dict[str, list[Table]]:
+    """Return, by dataset, BD-rates of all codecs on all metrics: a table an audience."""
+    tables: dict[str, list[Table]] = {}
     groups = dict.fromkeys((row["dataset"], row["audience"]) for row in rows)
     for dataset, audience in groups:
         own = [r for r in rows if r["dataset"] == dataset and r["audience"] == audience
                and r["method"] == method]  # fmt: skip
         names = [n for n in measured.metrics if any(r["metric"] == n for r in own)]
         cells = {(r["curve"], r["metric"]): r for r in own}
-        curves = sorted(dict.fromkeys(r["curve"] for r in own), key=lambda c: _rank(c, names, cells))
+        curves = sorted(
+            dict.fromkeys(r["curve"] for r in own), key=lambda c: _rank(c, names, cells)
+        )
         body = [[c, *(bd_cell(cells.get((c, name))) for name in names)] for c in curves]
         anchors = ", ".join(dict.fromkeys(r["anchor"] for r in own if r["anchor"])) or NONE
-        title = f"{dataset}{for_audience(audience)}: BD-rate against {anchors} in %"
+        title = (
+            f"{measured.titles[dataset]}{for_audience(audience)}: BD-rate against {anchors} in %"
+        )
         labels = [axis_label(measured.metrics[n].label, measured.metrics[n].unit) for n in names]
         notes = [
             f"{method}, [95 % interval over pictures]; negative: less rate at the same quality; "
             "* with warnings, listed with the comparison"
         ]
-        tables.append(Table(title, ["codec", *labels], body, 1, (), notes if body else ()))
+        table = Table(title, ["codec", *labels], body, 1, (), notes)
+        tables.setdefault(dataset, []).append(table)
     return tables
 
 
@@ -121,7 +126,9 @@ def for_audience(audience: str) -> str:
     return {"human": ", for humans", "machine": ", for machines"}.get(audience, "")
 
 
-def _rank(curve: str, names: Sequence[str], cells: dict[tuple[str, str], Row]) -> tuple[bool, float]:
+def _rank(
+    curve: str, names: Sequence[str], cells: dict[tuple[str, str], Row]
+) -> tuple[bool, float]:
     for name in names:
         value = cells[curve, name]["bd_rate_percent"] if (curve, name) in cells else None
         if value is not None:
@@ -146,7 +153,7 @@ def interval(row: Row, kind: str, digits: int) -> str:
     return f" [{number(low, digits, sign=True)}, {number(high, digits, sign=True)}]"
 
 
-def bd_table(rows: Sequence[Row], metric: Metric, method: str) -> Table:
+def bd_table(rows: Sequence[Row], metric: Metric, title: str, method: str) -> Table:
     """Return the details of one panel: all methods, overlaps, points, warnings below."""
     own = [r for r in rows if r["method"] == method]
     others = list(dict.fromkeys(r["method"] for r in rows if r["method"] != method))
@@ -173,13 +180,13 @@ def bd_table(rows: Sequence[Row], metric: Metric, method: str) -> Table:
             notes.append(f"{row['curve']}: no interval: {row['bd_rate_interval_reason']}")
         notes += [f"{row['curve']}: {warning}" for warning in row["warnings"]]
     first = own[0]
-    title = (
+    heading = (
         f"{axis_label(metric.label, metric.unit)} against {first['anchor'] or NONE} on "
-        f"{first['dataset']}{for_audience(first['audience'])}, {first['aggregation']}"
+        f"{title}{for_audience(first['audience'])}, {first['aggregation']}"
     )
     headings = ["codec", f"BD-rate % ({method})", *others, "overlap %",
                 f"BD-quality{unit}", "overlap %", "points", "pictures"]  # fmt: skip
-    return Table(title, headings, body, 1, (), _brief(notes))
+    return Table(heading, headings, body, 1, (), _brief(notes))
 
 
 def _brief(notes: Sequence[str]) -> list[str]:

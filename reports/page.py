@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from workbench_reports.tables import Table, element, escape_markdown, html_notes, html_table, markdown
+from workbench_reports.tables import (
+    Table,
+    element,
+    escape_markdown,
+    html_notes,
+    html_table,
+    markdown,
+)
 
 CSS = """
 :root { color-scheme: light dark; --fg: #1c1e21; --soft: #5b626b; --bg: #fff; --line: #d8dce1;
@@ -96,7 +103,7 @@ def html_page(title: str, sections: Sequence[Section]) -> str:
         + element("style", CSS)
     )
     main = element("main", element("h1", html.escape(title)), element("nav", links), body)
-    return f"<!doctype html>\n<html lang=\"en\"><head>{head}</head><body>{main}</body></html>\n"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{main}</body></html>\n'
 
 
 def _html(section: Section, level: int) -> str:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbench.api import Metric
 from workbench.errors import WorkbenchError
+from workbench_reports.collect import short_name
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Reference:
 
     def fits(self, dataset: str) -> bool:
         """Whether it is about a dataset: the same name, or a folder of that name."""
-        last = re.split(r"[/\\:]", dataset.rstrip("/\\"))[-1]
-        return not self.dataset or self.dataset.lower() in (dataset.lower(), last.lower())
+        names = (dataset.lower(), short_name(dataset).lower())
+        return not self.dataset or self.dataset.lower() in names
 
     def of(self, metric: Metric) -> tuple[float, ...] | None:
         """Return its values of a metric, one a rate, if it has any."""
@@ -60,7 +60,7 @@ def load_reference(path: Path) -> list[Reference]:
         raise WorkbenchError(f"--reference {path}: not JSON ({error})") from None
     curves = content.get("curves") if isinstance(content, dict) else None
     if not isinstance(curves, dict) or not curves:
-        raise WorkbenchError(f"--reference {path}: has no \"curves\": {{label: {{\"bpp\": [...]}}}}")
+        raise WorkbenchError(f'--reference {path}: has no "curves": {{label: {{"bpp": [...]}}}}')
     found = []
     for label, curve in curves.items():
         where = f"--reference {path}: curve {label!r}"
@@ -94,6 +94,10 @@ def _numbers(values: Any, what: str) -> list[float]:
     if not isinstance(values, list) or not values:
         raise WorkbenchError(f"{what}: must be a list of numbers")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise WorkbenchError(f"{what}: {value!r} is no finite number")
     return [float(value) for value in values]

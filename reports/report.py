@@ -13,18 +13,18 @@ from workbench.api import Metric
 from workbench.bd.fit import check_method
 from workbench.errors import WorkbenchError, did_you_mean
 from workbench.rows import Rows
-from workbench_reports import curves, layout, page, provenance, tables
-from workbench_reports.aggregate import AGGREGATIONS, Aggregation, Measured, collect
-from workbench_reports.compare import (
-    Comparison,
-    Panel,
-    bd_rows,
-    find_anchor,
-    make_panels,
-    matrix_rows,
-)
+from workbench_reports import layout, page, tables
+from workbench_reports.aggregate import AGGREGATIONS, Aggregation, Measured
+from workbench_reports.collect import collect
+from workbench_reports.compare import Comparison
+from workbench_reports.curves import draw_curves
+from workbench_reports.deltas import bd_rows, matrix_rows
+from workbench_reports.heatmap import draw_matrix
+from workbench_reports.panels import Anchor, find_anchor, make_panels
 from workbench_reports.rd import flat, rd_rows
 from workbench_reports.reference import Reference, load_reference
+from workbench_reports.sections import Shown, bd_details, make_sections
+from workbench_reports.style import make_styles, save
 
 Row = dict[str, Any]
 Progress = Callable[[int, int, str], None]
@@ -56,7 +56,7 @@ class Report:
     page: Path
     rd: dict[str, Any]
     bd: dict[str, Any]
-    headline: list[tables.Table]
+    headline: dict[str, list[tables.Table]]
     failures: list[Row]
     notes: list[str]
 
@@ -89,13 +89,11 @@ def write(
     references = [r for path in options.references for r in load_reference(Path(path))]
     measured = _measured(rows, known, options)
     anchor, chosen = find_anchor(measured, options.anchor)
-    panels = make_panels(measured)
     notes = [*measured.notes, *_reference_notes(references, measured)]
     folder = out / "figures"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        found = _compare(panels, measured, anchor, options, tell)
-        stems = _draw(panels, measured, found, references, options, folder, tell)
+        shown = _show(measured, anchor, options, references, folder, tell)
         rd = {
             "metrics": {name: _described(m) for name, m in measured.metrics.items()},
             "rows": rd_rows(measured),
@@ -107,14 +105,12 @@ def write(
             "aggregation": options.aggregation,
             "method": options.method,
             "interval": {"level": options.level, "resamples": options.resamples, "seed": 0},
-            "rows": [row for one in found for row in one.bd],
-            "matrix": [row for one in found for row in one.matrix],
+            "rows": [row for one in shown for row in one.bd],
+            "matrix": [row for one in shown for row in one.matrix],
         }
         headline = layout.headline(bd["rows"], measured, options.method)
-        _write_tables(out, measured, panels, found, rd, bd, headline)
-        sections = _sections(
-            rows, measured, panels, found, stems, rd, bd, headline, references, notes
-        )
+        _write_tables(out, measured, shown, rd, bd, headline)
+        sections = make_sections(rows, measured, shown, rd, bd, headline, references)
         title = "Rate-distortion report"
         _save(out / "report.md", page.markdown_page(title, sections, out))
         _save(out / "index.html", page.html_page(title, sections))
@@ -123,23 +119,6 @@ def write(
             f"{out}: cannot be written ({error.strerror or error}): choose another --out"
         ) from error
     return Report(out, out / "index.html", rd, bd, headline, measured.failures, notes)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The deltas of one panel."""
-
-    bd: list[Row]
-    matrix: list[Row]
-
-
-@dataclass(frozen=True)
-class _Stems:
-    """The figures of one panel, without suffix, and what the curves' caption must say."""
-
-    curves: Path
-    matrix: Path | None
-    notes: list[str]
 
 
 def _measured(rows: Rows, known: dict[str, Metric], options: Options) -> Measured:
@@ -155,49 +134,35 @@ def _measured(rows: Rows, known: dict[str, Metric], options: Options) -> Measure
     return measured
 
 
-def _compare(
-    panels: Sequence[Panel], measured: Measured, anchor: Any, options: Options, tell: Progress
-) -> list[_Found]:
-    found = []
-    for i, panel in enumerate(panels):
-        tell(i, 2 * len(panels), f"comparing {panel.metric.label}")
-        comparison = Comparison(panel, options.aggregation, options.resamples)
-        found.append(
-            _Found(
-                bd_rows(comparison, anchor, options.method, options.level),
-                matrix_rows(comparison, options.method),
-            )
-        )
-    return found
-
-
-def _draw(
-    panels: Sequence[Panel],
+def _show(
     measured: Measured,
-    found: Sequence[_Found],
-    references: Sequence[Reference],
+    anchor: Anchor,
     options: Options,
+    references: Sequence[Reference],
     folder: Path,
     tell: Progress,
-) -> list[_Stems]:
-    styles = curves.make_styles(measured.series)
-    stems: list[_Stems] = []
+) -> list[Shown]:
+    """Compare and draw every panel."""
+    panels = make_panels(measured)
+    styles = make_styles(measured.series)
+    shown: list[Shown] = []
     taken: set[str] = set()
-    for i, (panel, one) in enumerate(zip(panels, found, strict=True)):
-        tell(len(panels) + i, 2 * len(panels), f"drawing {panel.metric.label}")
-        name = _slug(f"{panel.dataset}-{panel.metric.name}-{panel.audience}", taken)
+    for i, panel in enumerate(panels):
+        tell(i, len(panels), panel.metric.label)
+        comparison = Comparison(panel, options.aggregation, options.resamples)
+        bd = bd_rows(comparison, anchor, options.method, options.level)
+        matrix = matrix_rows(comparison, options.method)
+        name = _slug(f"{panel.title}-{panel.metric.name}-{panel.audience}", taken)
         fitting = [r for r in references if r.fits(panel.dataset)]
-        fig, notes = curves.draw_curves(
-            panel, styles, options.aggregation, fitting, options.log_rate
-        )
-        curves.save(fig, folder / f"rd-{name}")
-        matrix = None
+        fig, notes = draw_curves(panel, styles, options.aggregation, fitting, options.log_rate)
+        save(fig, folder / f"rd-{name}")
+        heatmap = None
         if len(panel.series) > 1:
-            matrix = folder / f"bd-{name}"
-            curves.save(curves.draw_matrix(panel, one.matrix, options.method), matrix)
-        stems.append(_Stems(folder / f"rd-{name}", matrix, notes))
-    tell(2 * len(panels), 2 * len(panels), "writing")
-    return stems
+            heatmap = folder / f"bd-{name}"
+            save(draw_matrix(panel, matrix, options.method), heatmap)
+        shown.append(Shown(panel, bd, matrix, folder / f"rd-{name}", heatmap, notes))
+    tell(len(panels), len(panels), "writing")
+    return shown
 
 
 def _slug(text: str, taken: set[str]) -> str:
@@ -237,108 +202,28 @@ def _reference_notes(references: Sequence[Reference], measured: Measured) -> lis
 def _write_tables(
     out: Path,
     measured: Measured,
-    panels: Sequence[Panel],
-    found: Sequence[_Found],
+    shown: Sequence[Shown],
     rd: Row,
     bd: Row,
-    headline: Sequence[tables.Table],
+    headline: dict[str, list[tables.Table]],
 ) -> None:
     rows = [flat(row, measured.metrics) for row in rd["rows"]]
     _save(out / "rd.csv", tables.csv_text(rows, list(rows[0])))
     rd_tables = [
         table
-        for dataset in dict.fromkeys(row["dataset"] for row in rows)
+        for dataset in measured.titles
         for table in layout.rd_tables(rd["rows"], measured, dataset)
     ]
-    details = [
-        layout.bd_table(one.bd, panel.metric, bd["method"])
-        for panel, one in zip(panels, found, strict=True)
-        if one.bd
-    ]
-    for name, listed in (("rd", rd_tables), ("bd", [*headline, *details])):
+    heads = [table for group in headline.values() for table in group]
+    details = [bd_details(one, bd["method"]) for one in shown if one.bd]
+    for name, listed in (("rd", rd_tables), ("bd", [*heads, *details])):
         _save(out / f"{name}.md", "\n".join(map(tables.markdown, listed)))
         _save(out / f"{name}.tex", tables.LATEX_PREAMBLE + "\n".join(map(tables.latex, listed)))
-    for name, listed_rows in (("bd", bd["rows"]), ("bd_matrix", bd["matrix"])):
-        columns = list(listed_rows[0]) if listed_rows else ["dataset", "metric"]
-        _save(out / f"{name}.csv", tables.csv_text(listed_rows, columns))
+    for name, found in (("bd", bd["rows"]), ("bd_matrix", bd["matrix"])):
+        columns = list(found[0]) if found else ["dataset", "metric"]
+        _save(out / f"{name}.csv", tables.csv_text(found, columns))
     for name, value in (("rd", rd), ("bd", bd)):
         _save(out / f"{name}.json", json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-
-def _sections(
-    rows: Rows,
-    measured: Measured,
-    panels: Sequence[Panel],
-    found: Sequence[_Found],
-    stems: Sequence[_Stems],
-    rd: Row,
-    bd: Row,
-    headline: Sequence[tables.Table],
-    references: Sequence[Reference],
-    notes: Sequence[str],
-) -> list[page.Section]:
-    sections = [
-        page.Section(
-            "What was run", [f"{bd['anchor']}."], [provenance.overview_table(measured)],
-            notes=notes, prose=True,
-        )
-    ]  # fmt: skip
-    for dataset in dict.fromkeys(s.dataset for s in measured.series):
-        section = page.Section(f"Dataset {dataset}")
-        section.tables = [t for t in headline if t.rows and t.title.startswith(f"{dataset}")]
-        for panel, one, stem in zip(panels, found, stems, strict=True):
-            if panel.dataset == dataset:
-                section.parts.append(_panel_section(panel, one, stem, bd["method"]))
-        section.folded = [
-            (f"All points, {layout.AGGREGATION_TITLES[name]}", table)
-            for name, table in zip(
-                AGGREGATIONS, layout.rd_tables(rd["rows"], measured, dataset), strict=True
-            )
-        ]
-        sections.append(section)
-    failures = provenance.failure_table(measured.failures)
-    text = [] if measured.failures else ["None: every cell that was run has a result."]
-    sections.append(
-        page.Section("Failures", text, [failures] if measured.failures else [], prose=True)
-    )
-    if references:
-        sections.append(
-            page.Section(
-                "Published curves",
-                notes=[": ".join(filter(None, (r.label, r.source, r.note))) for r in references],
-            )
-        )
-    provenances = [provenance.run_table(rows.runs), provenance.version_table(rows.runs)]
-    sections.append(page.Section("Provenance", tables=provenances, prose=True))
-    return sections
-
-
-def _panel_section(panel: Panel, one: _Found, stem: _Stems, method: str) -> page.Section:
-    metric = panel.metric
-    name = tables.axis_label(metric.label, metric.unit)
-    caption = f"{name} over rate on {panel.dataset}{layout.for_audience(panel.audience)}"
-    section = page.Section(
-        f"{name}{layout.for_audience(panel.audience)}",
-        [f"{metric.description}."] if metric.description else [],
-        figures=[(stem.curves, caption)],
-        notes=stem.notes,
-    )
-    folded: list[tuple[str, Any]] = []
-    if one.bd:
-        folded.append(("BD-rates, intervals and warnings", layout.bd_table(one.bd, metric, method)))
-    if stem.matrix:
-        folded.append(
-            (
-                "BD-rate of every codec against every other",
-                (
-                    stem.matrix,
-                    f"BD-rate in % of the column's codec against the row's, {name}, {method}; "
-                    "* with warnings (bd_matrix.csv), – no value",
-                ),
-            )
-        )
-    section.folded = folded
-    return section
 
 
 def _save(path: Path, text: str) -> None:

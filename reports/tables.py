@@ -64,6 +64,7 @@ def escape_markdown(text: str) -> str:
 
 def markdown(table: Table) -> str:
     """Return a table for Markdown with its notes as a list."""
+
     def line(cells: Iterable[str]) -> str:
         return f"| {' | '.join(escape_markdown(cell) for cell in cells)} |"
 
@@ -124,6 +125,7 @@ def element(name: str, *children: str, **attributes: str) -> str:
 
 def html_table(table: Table) -> str:
     """Return a table that scrolls sideways on its own, with its notes below."""
+
     def cells(kind: str, row: Sequence[str]) -> str:
         return element(
             "tr",

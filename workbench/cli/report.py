@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +56,7 @@ def report(
     known = rows.metrics_of(registry.load(plugin or ()))
     loaded = rows.load(*folders)
     options = Options(
-        anchor, tuple(metric or ()), aggregation, method,  # type: ignore[arg-type]  # checked there
+        anchor, tuple(metric or ()), aggregation, method,
         log_rate, tuple(reference or ()),
     )  # fmt: skip
     with console.status("reading") as status:
@@ -72,18 +73,18 @@ def report(
 
 
 def _print(console: Console, result: Any) -> None:
+    from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
 
-    for summary in result.headline:
-        table = Table(title=Text(summary.title))
+    for summary in (table for tables in result.headline.values() for table in tables):
+        table = Table(title=Text(summary.title), box=SIMPLE)
         for i, heading in enumerate(summary.headings):
             table.add_column(Text(heading), justify="left" if i == 0 else "right")
-        for row in summary.rows:
-            table.add_row(*map(Text, row))
+        for codec, *cells in summary.rows:
+            # The report has the intervals; here they would break lines.
+            table.add_row(Text(codec), *(Text(re.sub(r" \[.*\]", "", cell)) for cell in cells))
         console.print(table)
-        for note in summary.notes:
-            console.print(note, markup=False, highlight=False)
     lines = [result.bd["anchor"], *result.notes]
     if result.failures:
         lines.append(f"{len(result.failures)} failed cells, listed in the report")

@@ -1,0 +1,72 @@
+"""How figures look: colours, markers, dashes, fonts, files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from workbench_reports.aggregate import Series
+
+# Seaborn's colour-blind-safe palette without its yellow (too light on white), its grey (published
+# curves are grey), its brown and its light pink (too near orange and pink); and black.
+COLOURS = [*(sns.color_palette("colorblind")[i] for i in (0, 3, 2, 1, 4, 9)), (0.1, 0.1, 0.1)]
+MARKERS = ["o", "s", "^", "D", "v", "<", ">", "p", "X", "P", "h", "*", "d", "H"]
+DASHES: list[Any] = ["", (5, 1.6), (8, 1.6, 1.5, 1.6)]
+DOTTED = (1, 1.2)
+LONGEST = 40  # characters of a name that a figure has room for
+PNG_DPI = 200
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one output of one codec looks in every figure of a report."""
+
+    colour: tuple[float, float, float]
+    marker: str
+    dashes: Any
+
+
+def make_styles(series: Sequence[Series]) -> dict[tuple[str, str], Style]:
+    """Give each (codec, output) a look of its own: colour, marker and dashes together."""
+    styles = {}
+    for i, key in enumerate(dict.fromkeys((s.codec, s.output) for s in series)):
+        layered = any(s.enhancement_of for s in series if (s.codec, s.output) == key)
+        # Total bits of layered codecs are solid, as the literature draws them.
+        dashes = "" if layered else DASHES[i // len(COLOURS) % len(DASHES)]
+        styles[key] = Style(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], dashes)
+    return styles
+
+
+def plain(text: str) -> str:
+    """Return text that matplotlib draws as it is (no formulas), cut where it is very long."""
+    short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return short.replace("$", r"\$")
+
+
+def theme() -> Any:
+    """Return a context in which figures look alike; nothing outside it changes."""
+    style = {
+        **sns.axes_style("ticks"),
+        **sns.plotting_context("paper"),
+        "axes.grid": True,
+        "grid.color": "0.9",
+        "grid.linewidth": 0.6,
+        "axes.edgecolor": "0.35",
+        "axes.linewidth": 0.8,
+        "legend.fontsize": 8,
+        "svg.hashsalt": "workbench",  # the same rows give the same bytes
+    }
+    return mpl.rc_context(style)
+
+
+def save(fig: Figure, stem: Path) -> None:
+    """Write ``stem.png`` and ``stem.svg``; the same figure gives the same bytes."""
+    with theme():
+        fig.savefig(stem.with_name(stem.name + ".png"), dpi=PNG_DPI)
+        fig.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None})
