@@ -1,0 +1,1 @@
+"""Tasks that give every pixel a class or a segment."""
