@@ -15,13 +15,12 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import workbench
+from workbench.errors import DatasetError
 from workbench_datasets.coco_panoptic import CocoPanoptic
 from workbench_datasets.files import Coco, Folder
 from workbench_datasets.manifest import ManifestDataset
 from workbench_datasets.visdrone import VisDrone
-
-import workbench
-from workbench.errors import DatasetError
 
 Progress = Callable[[int, int | None], None]
 

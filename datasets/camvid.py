@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench_datasets.files import list_folder
-from workbench_datasets.labels import read_labels
-
 import workbench
 from workbench.errors import DatasetError
+from workbench_datasets.files import list_folder
+from workbench_datasets.labels import read_labels
 
 CLASSES = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car",
            "pedestrian", "bicyclist")  # fmt: skip

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench_datasets.files import describe_file
-from workbench_datasets.labels import boxes_target, mask_box, read_labels, run_lengths
-
 import workbench
 from workbench.errors import DatasetError
+from workbench_datasets.files import describe_file
+from workbench_datasets.labels import boxes_target, mask_box, read_labels, run_lengths
 
 if TYPE_CHECKING:
     import numpy as np

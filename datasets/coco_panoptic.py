@@ -8,11 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workbench_datasets.files import describe_file
-from workbench_datasets.labels import read_panoptic_ids
-
 import workbench
 from workbench.errors import DatasetError
+from workbench_datasets.files import describe_file
+from workbench_datasets.labels import read_panoptic_ids
 
 VOID = 255
 

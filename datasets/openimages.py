@@ -8,11 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workbench_datasets.files import describe_file
-from workbench_datasets.labels import boxes_target, check_box
-
 import workbench
 from workbench.errors import DatasetError
+from workbench_datasets.files import describe_file
+from workbench_datasets.labels import boxes_target, check_box
 
 COLUMNS = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax")
 

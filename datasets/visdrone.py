@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench_datasets.files import list_folder
-from workbench_datasets.labels import boxes_target, check_box
-
 import workbench
 from workbench.errors import DatasetError
+from workbench_datasets.files import list_folder
+from workbench_datasets.labels import boxes_target, check_box
 
 CLASSES = ("pedestrian", "people", "bicycle", "car", "van", "truck", "tricycle",
            "awning-tricycle", "bus", "motor")  # fmt: skip

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from workbench.errors import DatasetError
 from workbench_datasets.archives import (
     CityscapesVal,
     ClicProfessionalValid,
@@ -22,8 +24,6 @@ from workbench_datasets.archives import (
     VisDroneVal,
     unpack,
 )
-
-from workbench.errors import DatasetError
 
 ALL = [CocoVal2017, CocoPanopticVal2017, ClicProfessionalValid, VisDroneVal, CityscapesVal]
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+from workbench.errors import DatasetError, PluginError
 from workbench_datasets.camvid import CamVid
 from workbench_datasets.cityscapes import Cityscapes
 from workbench_datasets.coco_panoptic import CocoPanoptic
 from workbench_datasets.labels import run_lengths
 from workbench_datasets.openimages import OpenImages
 from workbench_datasets.visdrone import VisDrone
-
-from workbench.errors import DatasetError, PluginError
 
 WIDTH, HEIGHT = 8, 6
 
