@@ -49,8 +49,9 @@ VVC = Syntax(1, 3, 31, frozenset(range(13)), frozenset({14, 15, 16, 17, 19, 20, 
 def units(stream: bytes, syntax: Syntax) -> Iterator[Unit]:
     """Yield the NAL units of a byte stream; what stands before the first start code is left out."""
     starts = list(_START.finditer(stream))
-    ends = [found.start() for found in starts[1:]] + [len(stream)]
-    for found, end in zip(starts, ends, strict=True):
+    ends = [found.start() for found in starts[1:]]
+    ends.append(len(stream))
+    for found, end in zip(starts, ends, strict=False):  # no start: an end too many
         data = stream[found.end() : end]
         if len(data) > syntax.byte:
             yield Unit((data[syntax.byte] >> syntax.shift) & syntax.mask, found[0], data)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import workbench
 from workbench_plugins.codecs.ffmpeg import annexb
+from workbench_plugins.codecs.ffmpeg.annexb import Unit
 from workbench_plugins.codecs.ffmpeg.intra import IntraCodec
 
 _DROPPED = {6, 9}  # SEI (x264 writes 600 bytes of its settings), access unit delimiter
@@ -19,7 +22,7 @@ class AvcIntra(IntraCodec):
 
     name = "avc-intra"
     citation = "ITU-T H.264; x264, https://www.videolan.org/developers/x264.html"
-    points = workbench.points("qp", [45, 41, 37, 33, 29, 25, 21], limits=(0, 51))
+    points = workbench.points("qp", [49, 45, 41, 37, 33, 29, 25], limits=(0, 51))
     encoder = "libx264"
     decoder = "h264"
     container = "h264"
@@ -42,4 +45,18 @@ class AvcIntra(IntraCodec):
     @classmethod
     def cut(cls, stream: bytes) -> list[bytes]:
         groups = annexb.access_units(stream, annexb.AVC)
-        return [annexb.join([unit for unit in g if unit.kind not in _DROPPED]) for g in groups]
+        return [
+            annexb.join([_first(unit) for unit in group if unit.kind not in _DROPPED])
+            for group in groups
+        ]
+
+
+def _first(unit: Unit) -> Unit:
+    """Make a picture's slice what it is at the start of a stream.
+
+    x264 sets the last bit of a slice, behind all that a decoder reads, by the picture's number:
+    1 for the first.
+    """
+    if unit.kind not in annexb.AVC.pictures:
+        return unit
+    return dataclasses.replace(unit, data=unit.data[:-1] + bytes([unit.data[-1] | 1]))
