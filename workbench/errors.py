@@ -34,6 +34,14 @@ class WeightsError(WorkbenchError):
     """Weights are missing, damaged, or cannot be fetched."""
 
 
+def cannot_write(path: object, what: str, error: OSError) -> StoreError:
+    """The error for a run directory that takes no more: a full disk, no permission."""
+    return StoreError(
+        f"{path}: cannot {what} ({error.strerror or error}): "
+        "make room or choose another directory, then run again; finished cells are kept"
+    )
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known name, else the list of known ones."""
     names = sorted(known)

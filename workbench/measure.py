@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workbench import plain, registry
+from workbench import blobs, plain, registry
 from workbench.api import Codec, Dataset, Item, Payload, Point, QualityTask, Task
 from workbench.container import Stream
-from workbench.errors import PluginError, WorkbenchError
+from workbench.errors import PluginError, StoreError, WorkbenchError
 from workbench.plan import CHUNK_BYTES, Cell, Job
-from workbench.store import Row, get_blob, put_blob
+from workbench.store import Row
 
 if TYPE_CHECKING:
     from workbench.api import Picture
@@ -128,8 +128,8 @@ class Bench:
             try:
                 payload, seconds, batch = _value(result)
                 stream = to_stream(codec, job.point, cell.item.width, cell.item.height, payload)
-                sha256 = put_blob(self.root, stream.to_bytes())
-            except OSError:
+                sha256 = blobs.put(self.root, stream.to_bytes())
+            except StoreError:
                 raise  # the disk is full or gone: that is no fault of the codec
             except Exception as error:
                 rows.append(("coded", coded_row(self.setting, job, cell, error=error)))
@@ -144,7 +144,7 @@ class Bench:
         if cell.stream is None:
             return None
         with contextlib.suppress(WorkbenchError):
-            return Stream.from_bytes(get_blob(self.root, cell.stream))
+            return Stream.from_bytes(blobs.get(self.root, cell.stream))
         return None
 
     # -- decoding -----------------------------------------------------------------------------
@@ -227,7 +227,7 @@ class Bench:
             try:
                 value, seconds, _ = _value(result)
                 rows += self._score_rows(task, cell, output, value, seconds)
-            except OSError:
+            except StoreError:
                 raise
             except Exception as error:
                 rows.append(("scores", self._failed_score(cell, output, name, error)))
@@ -243,7 +243,7 @@ class Bench:
             "predict_s": seconds,
         }
         if not isinstance(task, QualityTask):
-            row["prediction"] = put_blob(self.root, plain.dumps(value))
+            row["prediction"] = blobs.put(self.root, plain.dumps(value))
             row["metric"] = ""
             return [("scores", row)]
         known = {metric.name for metric in task.metrics}

@@ -17,7 +17,6 @@ of a stream, ``scores`` a row a metric of an output, ``sets`` a row a metric of 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import uuid
@@ -27,7 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import StoreError
+from workbench import blobs
+from workbench.errors import StoreError, cannot_write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,8 +204,7 @@ class Store:
 
     def put_blob(self, data: bytes) -> str:
         """Keep bytes under their own hash; return it."""
-        with self._writing("write a stream"):
-            return put_blob(self.path, data)
+        return blobs.put(self.path, data)
 
     def add_items(self, dataset: str, items: Iterable[Row]) -> None:
         """Note the pictures of a dataset: dicts with name, sha256, width, height."""
@@ -233,10 +232,7 @@ class Store:
         try:
             yield
         except OSError as error:
-            raise StoreError(
-                f"{self.path}: cannot {what} ({error.strerror or error}): "
-                "make room or choose another directory, then run again; finished cells are kept"
-            ) from error
+            raise cannot_write(self.path, what, error) from error
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -256,7 +252,7 @@ class Store:
         Raises:
             StoreError: they are gone or damaged.
         """
-        return get_blob(self.path, sha256)
+        return blobs.get(self.path, sha256)
 
     def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of a table, one a key: where a key comes twice, the newest."""
@@ -289,41 +285,6 @@ class Store:
         """All rows of a table as a pandas DataFrame."""
         frame: pd.DataFrame = self.table(name).to_pandas()
         return frame
-
-
-def put_blob(root: Path, data: bytes) -> str:
-    """Keep bytes under their SHA-256 below ``root``; safe from several processes at once."""
-    sha256 = hashlib.sha256(data).hexdigest()
-    target = _blob_path(root, sha256)
-    if not target.exists():
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        try:
-            try:
-                part.write_bytes(data)
-            except FileNotFoundError:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                part.write_bytes(data)
-            part.replace(target)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
-    return sha256
-
-
-def get_blob(root: Path, sha256: str) -> bytes:
-    """Return the bytes kept below ``root`` under this hash; StoreError if gone or damaged."""
-    path = _blob_path(root, sha256)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise StoreError(f"{path}: damaged, its hash differs: delete it")
-    return data
-
-
-def _blob_path(root: Path, sha256: str) -> Path:
-    return root / "blobs" / sha256[:1] / sha256[1:]
 
 
 def _read_journal(path: Path) -> Iterator[tuple[str, Row]]:
