@@ -111,7 +111,7 @@ def has_masks(targets: Sequence[Any]) -> bool:
 
 
 def _truth(targets: Sequence[Any], kind: Kind) -> dict[str, Any]:
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for image, target in enumerate(targets, start=1):
         for annotation in target["annotations"]:
             if kind == "segm" and not annotation.get("segmentation"):

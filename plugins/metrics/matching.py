@@ -77,13 +77,13 @@ def _by_pair(coco: Any) -> dict[tuple[int, int], list[dict[str, Any]]]:
     return pairs
 
 
-def _outside(annotations: Sequence[dict[str, Any]], area: Sequence[float]) -> list[bool]:
-    return [not area[0] <= a["area"] <= area[1] for a in annotations]
+def _outside(annotations: Sequence[dict[str, Any]], area: Sequence[float]) -> Bools:
+    return np.array([not area[0] <= a["area"] <= area[1] for a in annotations], bool)
 
 
 def _ignored(truth: Sequence[dict[str, Any]], area: Sequence[float]) -> Bools:
     crowd = [bool(a.get("iscrowd", 0)) for a in truth]
-    return np.array(crowd, bool) | np.array(_outside(truth, area), bool)
+    return np.array(crowd, bool) | _outside(truth, area)
 
 
 def _assign(

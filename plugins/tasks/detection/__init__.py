@@ -1,0 +1,1 @@
+"""Detectors: boxes and masks of things, scored as COCO scores them."""
