@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,18 @@ torch = pytest.importorskip("torch", reason="the learned codecs' libraries are n
 pytest.importorskip("compressai", reason="the learned codecs' libraries are not installed")
 
 from workbench_plugins.codecs.icm.data import PackedCrops, outline  # noqa: E402
+from workbench_plugins.codecs.icm.export import ship  # noqa: E402
 from workbench_plugins.codecs.icm.network import GainUnit, IcmNetwork, LiteConfig  # noqa: E402
 from workbench_plugins.codecs.icm.objectives import Objective, edge_mask  # noqa: E402
 from workbench_plugins.codecs.icm.optim import orthogonalise  # noqa: E402
 from workbench_plugins.codecs.icm.recipe import Recipe, load_recipe  # noqa: E402
 from workbench_plugins.codecs.icm.train import Trainer  # noqa: E402
+from workbench_plugins.codecs.icm.weights import load_weights  # noqa: E402
 
+from workbench import images  # noqa: E402
 from workbench.errors import WorkbenchError  # noqa: E402
 from workbench.testing import picture  # noqa: E402
+from workbench.weights import sha256  # noqa: E402
 
 RECIPES = Path(__file__).parents[1] / "plugins" / "codecs" / "icm" / "recipes"
 SMALL = LiteConfig(latent_channels=20, hyper_channels=8, widths=(8, 12), depths=(1, 1, 0))
@@ -144,3 +149,37 @@ def test_a_recipe_with_an_unknown_key_lists_the_known_ones(tmp_path: Path) -> No
     path.write_text("name: r\nsteps: 1\nlearning_rate: 1\n")
     with pytest.raises(WorkbenchError, match=r"unknown keys \['learning_rate'\]; known: .*'lr'"):
         load_recipe(path)
+
+
+def test_an_exported_checkpoint_is_the_averaged_network_with_a_measured_card(
+    packed: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(recipe(2), packed, tmp_path / "run")
+    averaged = trainer.run()
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    images.write(pictures / "a.png", picture(64, 64))
+    path = ship(trainer.checkpoint_path, recipe(2), tmp_path, {"mine": pictures}, [])
+    exported, _ = load_weights(path)
+    for name, value in averaged.named_parameters():
+        # float16 keeps 11 bits, and steps of 2**-24 near 0.
+        torch.testing.assert_close(exported.get_parameter(name), value, rtol=2**-11, atol=2**-24)
+    text = path.with_suffix(".md").read_text()
+    assert sha256(path) in text
+    # One row a rate level, in the only measured table.
+    assert [line[:9] for line in text.splitlines() if line.startswith("| level")] == [
+        f"| level {n}" for n in range(6)
+    ]
+
+
+def test_a_warm_start_takes_the_averaged_weights_and_nothing_else(
+    packed: Path, tmp_path: Path
+) -> None:
+    first = Trainer(recipe(3), packed, tmp_path / "first")
+    averaged = first.run().state_dict()
+    second = Trainer(
+        replace(recipe(3), start_from="../first/checkpoint.pt"), packed, tmp_path / "second"
+    )
+    assert second.step == 0
+    for name, value in second.network.state_dict().items():
+        assert torch.equal(value, averaged[name]), name

@@ -1,15 +1,11 @@
 """From a checkpoint to what is shipped: a weights file and its model card.
 
-    python -m workbench_plugins.codecs.icm.export CHECKPOINT --recipe RECIPE.yaml \\
-        --out plugins/weights --test kodak=FOLDER [--anchors jpeg,webp]
-
 The card's figures come from real streams: each is decoded by an instance that was loaded from
 the exported file and never saw the picture.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +19,7 @@ from workbench.weights import sha256
 
 from .coder import PictureCoder
 from .network import IcmNetwork, LiteConfig
-from .recipe import Recipe, load_recipe
+from .recipe import Recipe
 from .weights import load_tensors, load_weights, save_weights
 
 LICENCES = {
@@ -144,28 +140,19 @@ def export(checkpoint: Path, recipe: Recipe, out: Path) -> tuple[Path, str]:
     return path, card(recipe, path, network, state["step"], state["elapsed_s"] / 3600)
 
 
-def main() -> None:
-    """Command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(description="Export a checkpoint with its model card.")
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--recipe", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--test", action="append", default=[], metavar="NAME=FOLDER")
-    parser.add_argument("--anchors", default="", help="codecs to compare with: jpeg,webp")
-    args = parser.parse_args()
-    path, text = export(args.checkpoint, load_recipe(args.recipe), args.out)
-    for test in args.test:
-        name, _, folder = test.partition("=")
-        files = sorted(f for f in Path(folder).iterdir() if f.suffix in images.SUFFIXES)
+def ship(
+    checkpoint: Path, recipe: Recipe, out: Path, tests: dict[str, Path], anchors: list[str]
+) -> Path:
+    """Write weights and card; `tests` maps a set's name to its folder of pictures."""
+    path, text = export(checkpoint, recipe, out)
+    for name, folder in tests.items():
+        files = sorted(file for file in folder.iterdir() if file.suffix in images.SUFFIXES)
         pictures = [images.read(file) for file in files]
         points = network_curve(path, pictures)
         text += table(f"{name}, mean of {len(files)} pictures, real streams", points)
-        for anchor in filter(None, args.anchors.split(",")):
+        for anchor in anchors:
             value = bd_rate_percent(anchor_curve(anchor, pictures), points)
             shown = "undefined" if value is None else f"{value:+.1f} %"
             text += f"\nBD-rate (PSNR-RGB, PCHIP) against `{anchor}`: {shown}\n"
     path.with_suffix(".md").write_text(text)
-
-
-if __name__ == "__main__":
-    main()
+    return path
