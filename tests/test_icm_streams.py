@@ -12,15 +12,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="the learned codecs' libraries are not installed")
 pytest.importorskip("compressai", reason="the learned codecs' libraries are not installed")
 
+from workbench.errors import StreamError, WeightsError  # noqa: E402
+from workbench.testing import picture  # noqa: E402
 from workbench_plugins.codecs.icm.coder import PictureCoder  # noqa: E402
 from workbench_plugins.codecs.icm.latents import checksum  # noqa: E402
 from workbench_plugins.codecs.icm.network import IcmNetwork, LiteConfig  # noqa: E402
 from workbench_plugins.codecs.icm.stream import IcmStream  # noqa: E402
 from workbench_plugins.codecs.icm.tables import Tables, from_bytes, to_bytes  # noqa: E402
 from workbench_plugins.codecs.icm.weights import load_weights, save_weights  # noqa: E402
-
-from workbench.errors import StreamError, WeightsError  # noqa: E402
-from workbench.testing import picture  # noqa: E402
 
 SMALL = LiteConfig(latent_channels=40, hyper_channels=16, widths=(16, 24), depths=(1, 1, 0))
 
@@ -153,6 +152,7 @@ def test_weights_of_another_architecture_are_refused_by_name(
     weights_file: Path, tmp_path: Path
 ) -> None:
     from safetensors.torch import load_file, save_file
+
     from workbench_plugins.codecs.icm.weights import load_tensors
 
     tensors = {name: value.float() for name, value in load_file(weights_file).items()}

@@ -12,6 +12,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="the learned codecs' libraries are not installed")
 pytest.importorskip("compressai", reason="the learned codecs' libraries are not installed")
 
+from workbench import images  # noqa: E402
+from workbench.errors import WorkbenchError  # noqa: E402
+from workbench.testing import picture  # noqa: E402
+from workbench.weights import sha256  # noqa: E402
 from workbench_plugins.codecs.icm.data import PackedCrops, outline  # noqa: E402
 from workbench_plugins.codecs.icm.export import ship  # noqa: E402
 from workbench_plugins.codecs.icm.network import GainUnit, IcmNetwork, LiteConfig  # noqa: E402
@@ -20,11 +24,6 @@ from workbench_plugins.codecs.icm.optim import orthogonalise  # noqa: E402
 from workbench_plugins.codecs.icm.recipe import Recipe, load_recipe  # noqa: E402
 from workbench_plugins.codecs.icm.train import Trainer  # noqa: E402
 from workbench_plugins.codecs.icm.weights import load_weights  # noqa: E402
-
-from workbench import images  # noqa: E402
-from workbench.errors import WorkbenchError  # noqa: E402
-from workbench.testing import picture  # noqa: E402
-from workbench.weights import sha256  # noqa: E402
 
 RECIPES = Path(__file__).parents[1] / "plugins" / "codecs" / "icm" / "recipes"
 SMALL = LiteConfig(latent_channels=20, hyper_channels=8, widths=(8, 12), depths=(1, 1, 0))

@@ -84,6 +84,14 @@ class SaIcm(IcmCodec):
     outputs = {"image": workbench.Output(("main",), "machine")}  # noqa: RUF012
 
 
+class ObjectIcm(IcmCodec):
+    """Object-ICM: SA-ICM's loss with m the union of the objects' masks."""
+
+    name = "object-icm"
+    citation = "Shindo, Watanabe, Tsubota, Watanabe, arXiv 2403.04173"
+    outputs = {"image": workbench.Output(("main",), "machine")}  # noqa: RUF012
+
+
 @workbench.hookimpl
 def workbench_codecs() -> list[type[workbench.Codec]]:
-    return [LicHuman, SaIcm]
+    return [LicHuman, SaIcm, ObjectIcm]
