@@ -13,6 +13,7 @@ from PIL import Image
 from workbench.errors import DatasetError, PluginError
 from workbench_datasets.camvid import CamVid
 from workbench_datasets.cityscapes import Cityscapes
+from workbench_datasets.class_folders import ClassFolders
 from workbench_datasets.coco_panoptic import CocoPanoptic
 from workbench_datasets.labels import run_lengths
 from workbench_datasets.openimages import OpenImages
@@ -354,6 +355,27 @@ def test_coco_panoptic_refuses_missing_pictures_and_empty_files(panoptic: Path) 
     file.write_text("{}")
     with pytest.raises(DatasetError, match="not a COCO panoptic file"):
         open_panoptic(panoptic).items()
+
+
+# -- class folders ------------------------------------------------------------------------------
+
+
+def test_class_folders_label_pictures_by_their_folder(tmp_path: Path) -> None:
+    for name in ("tench/a.png", "goldfish/b.png", "goldfish/c.png"):
+        picture(tmp_path / name)
+    dataset = ClassFolders(str(tmp_path))
+    items = dataset.items()
+    assert [item.name for item in items] == ["goldfish/b.png", "goldfish/c.png", "tench/a.png"]
+    classes = ["goldfish", "tench"]
+    assert dataset.load_target(items[2], "label") == {"label": 1, "classes": classes}
+
+
+def test_class_folders_without_folders_or_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="needs a folder a class"):
+        ClassFolders(str(tmp_path)).items()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no pictures"):
+        ClassFolders(str(tmp_path)).items()
 
 
 def test_run_lengths_go_down_columns_and_start_with_zeros() -> None:

@@ -1,7 +1,8 @@
 """What semantic and panoptic segmenters share: their metrics, and how they are judged.
 
 A segmenter defines ``predict`` and its table of classes; see the metrics' modules for the form of
-predictions and targets.
+predictions and targets. Metrics are named ``NAME.miou``, ``NAME.pq`` and so on: each segmenter has
+its own.
 """
 
 from __future__ import annotations
@@ -15,51 +16,73 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from workbench_plugins.metrics.panoptic import PanopticQuality
+    from workbench_plugins.metrics.segmentation import Segmentation
+
 VOID = 255
 
-MIOU = workbench.Metric(
-    "miou", "mIoU", "mean intersection over union of the classes", limits=(0, 1), pool="set"
+SEMANTIC_MEASURES = (
+    ("miou", "mIoU", "intersection over union, mean over the classes"),
+    ("pixel_accuracy", "pixel accuracy", "share of judged pixels that are right"),
 )
-PIXEL_ACCURACY = workbench.Metric(
-    "pixel_accuracy", "Pixel accuracy", "share of judged pixels that are right", limits=(0, 1),
-    pool="set",
-)  # fmt: skip
-PANOPTIC = tuple(
-    workbench.Metric(name, label, description, limits=(0, 1), pool="set")
-    for name, label, description in (
-        ("pq", "PQ", "panoptic quality, mean over categories"),
-        ("sq", "SQ", "segmentation quality: mean overlap of matched segments"),
-        ("rq", "RQ", "recognition quality: F1 of matched segments"),
-        ("pq_things", "PQ things", "panoptic quality of things"),
-        ("pq_stuff", "PQ stuff", "panoptic quality of stuff"),
+PANOPTIC_MEASURES = (
+    ("pq", "PQ", "panoptic quality, mean over the categories"),
+    ("sq", "SQ", "segmentation quality, mean overlap of matched segments"),
+    ("rq", "RQ", "recognition quality, F1 of matched segments"),
+    ("pq_things", "PQ things", "panoptic quality of things"),
+    ("pq_stuff", "PQ stuff", "panoptic quality of stuff"),
+)
+
+
+def own_metrics(
+    task: str, measures: Sequence[tuple[str, str, str]]
+) -> tuple[workbench.Metric, ...]:
+    """Return a task's metrics from their names, labels and descriptions."""
+    return tuple(
+        workbench.Metric(
+            f"{task}.{measure}", f"{task} {label}", f"{text}, by {task}", limits=(0, 1), pool="set"
+        )
+        for measure, label, text in measures
     )
-)
 
 
 class SemanticTask(workbench.Task):
     """A class for every pixel: ``predict`` gives ``{"map": uint8 [H, W] class indices}``."""
 
     target = "semantic"
-    metrics = (MIOU, PIXEL_ACCURACY)
     classes: ClassVar[Sequence[str]]
     """What the indices mean."""
+
+    def __init_subclass__(cls) -> None:
+        if "name" in vars(cls):
+            cls.metrics = own_metrics(cls.name, SEMANTIC_MEASURES)
 
     def evaluate(
         self, predictions: Sequence[Any], targets: Sequence[Any]
     ) -> dict[str, float | None]:
-        from workbench_plugins.metrics.segmentation import Segmentation
+        """Return mIoU and pixel accuracy, 0..1; None where nothing is judged.
 
-        return Segmentation(predictions, targets, self.classes).scores()
+        Raises:
+            PluginError: a map of the wrong size, or no class that task and dataset share.
+        """
+        found = self._compare(predictions, targets).scores()
+        return {f"{self.name}.{measure}": value for measure, value in found.items()}
 
     def resample(
         self, predictions: Sequence[Any], targets: Sequence[Any], counts: NDArray[np.int64]
     ) -> dict[str, NDArray[np.float64]]:
-        from workbench_plugins.metrics.segmentation import Segmentation
-
-        return Segmentation(predictions, targets, self.classes).resampled(counts)
+        """Return the values of :meth:`evaluate` on resamples of the pictures; see the API."""
+        found = self._compare(predictions, targets).resampled(counts)
+        return {f"{self.name}.{measure}": values for measure, values in found.items()}
 
     def as_target(self, prediction: Any) -> Any:
+        """Return the classes that were given as those that are right."""
         return {"map": prediction["map"], "classes": list(self.classes), "void": VOID}
+
+    def _compare(self, predictions: Sequence[Any], targets: Sequence[Any]) -> Segmentation:
+        from workbench_plugins.metrics.segmentation import Segmentation
+
+        return Segmentation(predictions, targets, self.classes)
 
 
 class PanopticTask(workbench.Task):
@@ -68,25 +91,39 @@ class PanopticTask(workbench.Task):
     """
 
     target = "panoptic"
-    metrics = PANOPTIC
     categories: ClassVar[Sequence[Mapping[str, Any]]]
     """What the category ids mean: ``id``, ``name``, ``isthing``."""
+
+    def __init_subclass__(cls) -> None:
+        if "name" in vars(cls):
+            cls.metrics = own_metrics(cls.name, PANOPTIC_MEASURES)
 
     def evaluate(
         self, predictions: Sequence[Any], targets: Sequence[Any]
     ) -> dict[str, float | None]:
-        from workbench_plugins.metrics.panoptic import PanopticQuality
+        """Return PQ, SQ and RQ, and PQ of things and of stuff, 0..1; None where none occurs.
 
-        return PanopticQuality(predictions, targets, self.categories).scores()
+        Raises:
+            PluginError: a prediction that is not as described, or no category that task and
+                dataset share.
+        """
+        found = self._compare(predictions, targets).scores()
+        return {f"{self.name}.{measure}": value for measure, value in found.items()}
 
     def resample(
         self, predictions: Sequence[Any], targets: Sequence[Any], counts: NDArray[np.int64]
     ) -> dict[str, NDArray[np.float64]]:
-        from workbench_plugins.metrics.panoptic import PanopticQuality
-
-        return PanopticQuality(predictions, targets, self.categories).resampled(counts)
+        """Return the values of :meth:`evaluate` on resamples of the pictures; see the API."""
+        found = self._compare(predictions, targets).resampled(counts)
+        return {f"{self.name}.{measure}": values for measure, values in found.items()}
 
     def as_target(self, prediction: Any) -> Any:
+        """Return the segments that were found as those that are there."""
         segments = [{**segment, "iscrowd": 0} for segment in prediction["segments"]]
         categories = [dict(category) for category in self.categories]
         return {"ids": prediction["ids"], "segments": segments, "categories": categories}
+
+    def _compare(self, predictions: Sequence[Any], targets: Sequence[Any]) -> PanopticQuality:
+        from workbench_plugins.metrics.panoptic import PanopticQuality
+
+        return PanopticQuality(predictions, targets, self.categories)
