@@ -11,18 +11,19 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench import blobs, plain, registry
-from workbench.api import Codec, Dataset, Item, Payload, Point, QualityTask, Task
+from workbench.api import Codec, Dataset, Item, QualityTask, Task
 from workbench.container import Stream
+from workbench.contract import check_picture, from_stream, to_stream
 from workbench.errors import PluginError, StoreError, WorkbenchError
 from workbench.plan import CHUNK_BYTES, Cell, Job
 from workbench.store import Row
+from workbench.timing import in_batches, unpack
 
 if TYPE_CHECKING:
     from workbench.api import Picture
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Rows = list[tuple[str, Row]]
 WARM_UP_SIZE = 64
+TASK_WARM_UP_SIZE = 192  # five scales of MS-SSIM need 161
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,16 @@ class Bench:
         except Exception as error:
             rows += [("coded", coded_row(self.setting, job, cell, error=error)) for cell in cells]
             return [None] * len(cells)
-        results = _each_or_all(
-            lambda some: codec.encode_many(some, job.point), images, codec.batch, self.setting
+        results = in_batches(
+            lambda some: codec.encode_many(some, job.point),
+            images,
+            codec.batch,
+            self.setting.device,
         )
         streams: list[Stream | None] = []
         for cell, result in zip(cells, results, strict=True):
             try:
-                payload, seconds, batch = _value(result)
+                payload, seconds, batch = unpack(result)
                 stream = to_stream(codec, job.point, cell.item.width, cell.item.height, payload)
                 sha256 = blobs.put(self.root, stream.to_bytes())
             except StoreError:
@@ -168,13 +173,13 @@ class Bench:
         except Exception as error:
             rows += [("decoded", _failed_output(cell, output, error)) for cell, _, _ in ready]
             return
-        results = _each_or_all(
-            lambda some: codec.decode_many(some, output), payloads, codec.batch, self.setting
+        results = in_batches(
+            lambda some: codec.decode_many(some, output), payloads, codec.batch, self.setting.device
         )
         pictures = []
         for (cell, image, stream), result in zip(ready, results, strict=True):
             try:
-                picture, seconds, _ = _value(result)
+                picture, seconds, _ = unpack(result)
                 check_picture(picture, cell.item.width, cell.item.height, job.codec)
             except Exception as error:
                 rows.append(("decoded", _failed_output(cell, output, error)))
@@ -212,20 +217,20 @@ class Bench:
             return
         if isinstance(task, QualityTask):
             compare = task.compare
-            results = _each_or_all(
+            results = in_batches(
                 lambda some: compare([a for a, _ in some], [b for _, b in some]),
                 [(image, picture) for _, image, picture in pictures],
                 task.batch,
-                self.setting,
+                self.setting.device,
             )
         else:
             predict = task.predict
-            results = _each_or_all(
-                predict, [picture for _, _, picture in pictures], task.batch, self.setting
+            results = in_batches(
+                predict, [picture for _, _, picture in pictures], task.batch, self.setting.device
             )
         for (cell, _, _), result in zip(pictures, results, strict=True):
             try:
-                value, seconds, _ = _value(result)
+                value, seconds, _ = unpack(result)
                 rows += self._score_rows(task, cell, output, value, seconds)
             except StoreError:
                 raise
@@ -280,49 +285,25 @@ class Bench:
 
     def _task(self, name: str) -> Task:
         if name not in self._tasks:
-            task = self.registry.task(name)
-            self._tasks[name] = task(self.setting.device, self.setting.threads)
+            task = self.registry.task(name)(self.setting.device, self.setting.threads)
+            with contextlib.suppress(Exception):  # as with codecs, see _warm_up
+                grey = [_grey(TASK_WARM_UP_SIZE)]
+                if isinstance(task, QualityTask):
+                    task.compare(grey, grey)
+                else:
+                    task.predict(grey)
+            self._tasks[name] = task
         return self._tasks[name]
 
     def _warm_up(self, encoder: Codec, decoder: Codec) -> None:
         """Load libraries and networks before anything is timed."""
-        import numpy as np
-
-        grey = np.full((WARM_UP_SIZE, WARM_UP_SIZE, 3), 128, np.uint8)
         point = encoder.points[0]
         # A codec that fails here fails on the real pictures too, and is reported there.
         with contextlib.suppress(Exception):
-            payload = encoder.encode_many([grey], point)[0]
+            payload = encoder.encode_many([_grey(WARM_UP_SIZE)], point)[0]
             stream = to_stream(encoder, point, WARM_UP_SIZE, WARM_UP_SIZE, payload)
             for output in encoder.outputs:
                 decoder.decode_many([from_stream(type(encoder), stream, output)], output)
-
-
-def to_stream(
-    codec: Codec | type[Codec], point: Point, width: int, height: int, payload: Payload
-) -> Stream:
-    """Check what ``encode`` returned and name its layers.
-
-    Raises:
-        PluginError: no bytes, or other layers than the codec declares.
-    """
-    layers = payload if isinstance(payload, Mapping) else {codec.layers[0]: payload}
-    if tuple(layers) != codec.layers:
-        raise PluginError(
-            f"{codec.name}: encode gave layers {tuple(layers)}, the codec declares {codec.layers}"
-        )
-    for name, data in layers.items():
-        if not isinstance(data, bytes | bytearray | memoryview):
-            kind = type(data).__name__
-            raise PluginError(f"{codec.name}: layer {name!r} is {kind}, must be bytes")
-    plain = {name: bytes(data) for name, data in layers.items()}
-    return Stream(codec.name, point.label, width, height, plain)
-
-
-def from_stream(codec: type[Codec], stream: Stream, output: str) -> Payload:
-    """What ``decode`` gets: only the layers that the output needs; bytes if there is but one."""
-    needed = stream.subset(codec.outputs[output].needs).layers
-    return next(iter(needed.values())) if len(codec.layers) == 1 else needed
 
 
 def coded_row(
@@ -372,71 +353,11 @@ def describe(error: BaseException | str) -> str:
     return text if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {text}"
 
 
-def _failed_output(cell: Cell, output: str, error: Exception) -> Row:
-    return {"key": cell.key, "output": output, "error": describe(error)}
-
-
-def check_picture(picture: Any, width: int, height: int, source: str) -> None:
-    """Raise PluginError unless a picture is uint8 ``[height, width, 3]``."""
+def _grey(side: int) -> Picture:
     import numpy as np
 
-    shape = (height, width, 3)
-    if not isinstance(picture, np.ndarray):
-        raise PluginError(f"{source}: gave {type(picture).__name__}, must be a numpy array")
-    if picture.dtype != np.uint8 or picture.shape != shape:
-        raise PluginError(
-            f"{source}: gave {picture.dtype} {list(picture.shape)}, must be uint8 {list(shape)}"
-        )
+    return np.full((side, side, 3), 128, np.uint8)
 
 
-@dataclass(frozen=True)
-class _Timed:
-    value: Any
-    seconds: float
-    batch: int
-
-
-def _value(result: _Timed | Exception) -> tuple[Any, float, int]:
-    if isinstance(result, Exception):
-        raise result
-    return result.value, result.seconds, result.batch
-
-
-def _each_or_all(
-    work: Callable[[Sequence[Any]], Sequence[Any]],
-    inputs: Sequence[Any],
-    batch: int,
-    setting: Setting,
-) -> list[_Timed | Exception]:
-    """Run ``work`` in batches; where a batch fails, one by one, so that only the guilty fails."""
-    results: list[_Timed | Exception] = []
-    for start in range(0, len(inputs), batch):
-        some = inputs[start : start + batch]
-        try:
-            results += _timed(work, some, setting)
-        except Exception as error:
-            if len(some) == 1:
-                results.append(error)
-            else:
-                results += _each_or_all(work, some, 1, setting)
-    return results
-
-
-def _timed(
-    work: Callable[[Sequence[Any]], Sequence[Any]], some: Sequence[Any], setting: Setting
-) -> list[_Timed]:
-    _synchronise(setting.device)
-    start = time.perf_counter()
-    values = work(some)
-    _synchronise(setting.device)
-    seconds = (time.perf_counter() - start) / len(some)
-    if not isinstance(values, Sequence) or len(values) != len(some):
-        raise PluginError(f"gave {len(values)} results for {len(some)} pictures")
-    return [_Timed(value, seconds, len(some)) for value in values]
-
-
-def _synchronise(device: str) -> None:
-    if device.startswith("cuda"):
-        import torch
-
-        torch.cuda.synchronize(device)
+def _failed_output(cell: Cell, output: str, error: Exception) -> Row:
+    return {"key": cell.key, "output": output, "error": describe(error)}

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 from workbench import registry
 from workbench.api import Codec, Point
 from workbench.container import Stream
+from workbench.contract import check_picture, from_stream, to_stream
 from workbench.errors import PluginError
-from workbench.measure import check_picture, describe, from_stream, to_stream
+from workbench.measure import describe
 
 if TYPE_CHECKING:
     from workbench.api import Picture

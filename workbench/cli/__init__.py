@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from workbench.cli import bd, check, fetch, inspect, run, streams, weights
+from workbench.cli import bd, check, fetch, inspect, report, run, streams, weights
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("list")(inspect.list_)
 app.command("show")(inspect.show)
 app.command("run")(run.run)
+app.command("report")(report.report)
 app.command("bd")(bd.bd)
 app.command("encode")(streams.encode)
 app.command("decode")(streams.decode)

@@ -78,13 +78,19 @@ def _print(console: Console, result: Any) -> None:
     from rich.text import Text
 
     for summary in (table for tables in result.headline.values() for table in tables):
-        table = Table(title=Text(summary.title), box=SIMPLE)
-        for i, heading in enumerate(summary.headings):
-            table.add_column(Text(heading), justify="left" if i == 0 else "right")
-        for codec, *cells in summary.rows:
-            # The report has the intervals; here they would break lines.
-            table.add_row(Text(codec), *(Text(re.sub(r" \[.*\]", "", cell)) for cell in cells))
-        console.print(table)
+        widest = max([len(row[0]) for row in summary.rows], default=5)
+        # Columns that do not fit beside each other make another table; intervals are in the report.
+        fitting = max(1, (console.width - widest - 4) // 12)
+        for start in range(1, len(summary.headings), fitting):
+            some = slice(start, start + fitting)
+            table = Table(title=Text(summary.title), box=SIMPLE, title_justify="left")
+            table.add_column("codec", no_wrap=True)
+            for heading in summary.headings[some]:
+                table.add_column(Text(heading), justify="right", width=9)
+            for row in summary.rows:
+                cells = (Text(re.sub(r" \[.*\]", "", cell)) for cell in row[some])
+                table.add_row(Text(row[0]), *cells)
+            console.print(table)
     lines = [result.bd["anchor"], *result.notes]
     if result.failures:
         lines.append(f"{len(result.failures)} failed cells, listed in the report")

@@ -103,13 +103,14 @@ class _Bar:
         self._task = self._progress.add_task("planning", total=None, rate="")
 
     def __enter__(self) -> _Bar:
-        self._progress.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.__exit__(*error)  # type: ignore[arg-type]
+        self._progress.stop()
 
     def update(self, done: int, total: int, what: str) -> None:
+        # Not before: errors of planning are to stand alone on their line.
+        self._progress.start()
         speed = self._progress.tasks[0].speed
         rate = f"{speed:.1f} cells/s" if speed else ""
         self._progress.update(

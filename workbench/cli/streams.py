@@ -26,7 +26,7 @@ def encode(
     Example: `workbench encode jpeg@quality75 photo.png photo.wbs`
     """
     from workbench import images, registry
-    from workbench.measure import to_stream
+    from workbench.contract import to_stream
 
     name, at, _ = codec.partition("@")
     found = registry.load(plugin or ())
@@ -73,7 +73,7 @@ def decode(
     Example: `workbench decode photo.wbs photo.png`
     """
     from workbench import images, registry
-    from workbench.measure import check_picture, from_stream
+    from workbench.contract import check_picture, from_stream
 
     stream = _read(source)
     found = registry.load(plugin or ())
