@@ -16,5 +16,8 @@ setup(
         for package, folder in FOLDERS.items()
         for name in [package, *(f"{package}.{sub}" for sub in find_packages(folder))]
     ],
-    package_data={"workbench_datasets": ["manifests/*.json"]},
+    package_data={
+        "workbench_datasets": ["manifests/*.json"],
+        "workbench_plugins": ["tasks/detection/*.toml"],
+    },
 )

@@ -6,7 +6,8 @@ are made anew.
 
 A prediction is ``{"boxes": [N, 4] x0, y0, x1, y1 in pixels, "scores": [N], "labels": [N] category
 ids}``, with ``"masks": N run-length encodings`` where there are masks. A target is the COCO entry
-of an image: ``{"annotations": [...], "categories": [...]}``.
+of an image: ``{"image": {...}, "annotations": [...], "categories": [...]}``; masks need the
+image's ``width`` and ``height``, ``area`` and ``iscrowd`` of an annotation may be left out.
 """
 
 from __future__ import annotations
@@ -119,8 +120,11 @@ def _truth(targets: Sequence[Any], kind: Kind) -> dict[str, Any]:
                     f"annotation {annotation.get('id')} has no segmentation: "
                     "masks cannot be scored on this dataset"
                 )
+            width, height = annotation["bbox"][2:]
             annotations.append(
                 {
+                    "area": width * height,
+                    "iscrowd": 0,
                     **annotation,
                     "image_id": image,
                     # Ids count from 1: the evaluator takes 0 for no match.
