@@ -89,6 +89,12 @@ def test_a_changed_picture_or_plugin_is_measured_again(
     assert measured_elsewhere() == "0"
     file.write_text(file.read_text().replace("bytes(point.level)", "bytes(point.level + 1)"))
     assert measured_elsewhere() == "3"
+    # The rows are those of the newest code: a byte more than level 1's. (This codec decodes to
+    # 96x128 alone, so that one of the three fails.)
+    frame = rows.load(tmp_path / "run").images
+    assert len(frame) == 3
+    decoded = frame[frame["error"].isna()]
+    assert list(decoded["n_bytes"] - 3 * decoded["width"] * decoded["height"]) == [2, 2]
 
 
 @pytest.mark.parametrize("strict", [False, True])

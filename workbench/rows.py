@@ -104,7 +104,9 @@ def _images(
     merged["error"] = merged["error_encode"].where(merged["error_encode"].notna(), merged["error"])
     # A picture of two datasets is coded once and belongs to both.
     merged = known.merge(merged, on="image_sha256", how="inner")
-    return merged[KEPT]
+    # What an older version of a codec made stays in the store, but is not what the codec makes.
+    newest = merged.groupby(["dataset", "image", "codec", "point"])["key"].transform("last")
+    return merged.loc[merged["key"] == newest, KEPT]
 
 
 def _with_metrics(images: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
