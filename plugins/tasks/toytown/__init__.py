@@ -1,0 +1,1 @@
+"""Small networks for toytown: a detector and a panoptic segmenter."""

@@ -1,0 +1,92 @@
+"""The toytown network: one small backbone with heads for boxes and for panoptic segmentation.
+
+    image [B, 3, H, W] -> stem (1/2, 1/4) -> stages 1/4, 1/8, 1/16, 1/32
+        -> top-down sum to 1/4 (48 channels) -> smooth -> semantic [B, 11, H/4, W/4]
+                                                       -> things -> heat [B, 6], box [B, 4],
+                                                                    centre [B, 1], offset [B, 2]
+
+The panoptic heads and their grouping follow Panoptic-DeepLab (arXiv 1911.10194); the box heads
+follow CenterNet (arXiv 1904.07850) with distances to the four sides as in FCOS (arXiv 1904.01355).
+Both shipped networks are this class, each with the heads that it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+STRIDE = 4
+SEMANTIC_CLASSES, THING_CLASSES = 11, 6
+HEADS: dict[str, int] = {"semantic": SEMANTIC_CLASSES, "heat": THING_CLASSES, "box": 4, "centre": 1,
+                         "offset": 2}  # fmt: skip
+DETECTOR_HEADS = ("heat", "box")
+PANOPTIC_HEADS = ("semantic", "centre", "offset")
+
+
+def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, batch normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Block(nn.Module):
+    """Residual block of two 3x3 convolutions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = conv(channels, channels)
+        self.second = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.second(self.first(x)))
+
+
+class ToytownNet(nn.Module):
+    """Maps RGB in 0..1 [B, 3, H, W], H and W multiples of 32, to a dictionary of head outputs."""
+
+    def __init__(
+        self,
+        heads: Sequence[str] = tuple(HEADS),
+        widths: Sequence[int] = (32, 64, 96, 128),
+        depths: Sequence[int] = (1, 2, 2, 1),
+        neck: int = 48,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(conv(3, 24, stride=2), conv(24, widths[0], stride=2))
+        stages: list[nn.Module] = []
+        for k, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+            layers: list[nn.Module] = [conv(widths[k - 1], width, stride=2)] if k else []
+            stages.append(nn.Sequential(*layers, *[Block(width) for _ in range(depth)]))
+        self.stages = nn.ModuleList(stages)
+        self.laterals = nn.ModuleList([nn.Conv2d(width, neck, 1) for width in widths])
+        self.smooth = conv(neck, neck)
+        needs_things = any(name != "semantic" for name in heads)
+        self.things = conv(neck, neck) if needs_things else None
+        self.heads = nn.ModuleDict({name: nn.Conv2d(neck, HEADS[name], 1) for name in heads})
+        for name in ("heat", "centre"):
+            if name in self.heads:
+                # Rare positives: start from a probability of 0.01, as in RetinaNet.
+                nn.init.constant_(self.heads[name].bias, -4.6)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        x = self.stem((image - 0.45) * 4.0)
+        levels: list[Tensor] = []
+        for stage in self.stages:
+            x = stage(x)
+            levels.append(x)
+        top = self.laterals[-1](levels[-1])
+        for lateral, level in zip(list(self.laterals)[-2::-1], levels[-2::-1], strict=True):
+            top = lateral(level) + nn.functional.interpolate(top, size=level.shape[-2:])
+        shared = self.smooth(top)  # [B, neck, H/4, W/4]
+        things = self.things(shared) if self.things is not None else shared
+        return {
+            name: head(shared if name == "semantic" else things)
+            for name, head in self.heads.items()
+        }
