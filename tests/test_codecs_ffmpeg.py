@@ -74,8 +74,8 @@ def test_a_picture_has_the_same_bytes_alone_in_a_batch_and_with_two_threads(
 @every_codec
 def test_long_batches_keep_their_bytes_too(name: str, photos: list[np.ndarray]) -> None:
     # Counters shape what encoders write: x264 and x265 vary a bit without effect over 32 and 31
-    # pictures, VVC counts its pictures in 8 bits.
-    repeats = 5 if name == "vvc-intra" else 17
+    # pictures, VVC counts its pictures in 8 bits; VVenC may hold back the first few of a batch.
+    repeats = 8 if name == "vvc-intra" else 17
     kind, point = CODECS[name], CODECS[name].points[0]
     small = [np.ascontiguousarray(photo[:16, :16]) for photo in photos[:2]]
     alone = [kind().encode(picture, point) for picture in small]

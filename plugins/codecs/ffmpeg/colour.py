@@ -20,7 +20,7 @@ layout        lowest picture, dB   mean, dB
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Layout:
     halved: bool
 
     @property
-    def dtype(self) -> np.dtype[np.unsignedinteger]:
+    def dtype(self) -> np.dtype[Any]:
         return np.dtype("u1" if self.bits == 8 else "<u2")
 
     def raw(self, width: int, height: int) -> Raw:
@@ -106,15 +106,14 @@ def _quantise(values: NDArray[np.float64], peak: int) -> NDArray[np.float64]:
     return np.clip(np.rint(values), 0, peak)
 
 
-def _interpolate(
-    samples: NDArray[np.generic], axis: int, start: int, stop: int
-) -> NDArray[np.float64]:
+def _interpolate(samples: NDArray[Any], axis: int, start: int, stop: int) -> NDArray[np.float64]:
     """Double an axis: positions ``start .. stop`` of the result, edges repeated."""
     position = np.arange(start, stop)
     near = position // 2
     ahead = np.where(position % 2 == 0, -1, 1)  # towards the nearer of the two neighbours
     last = samples.shape[axis] - 1
-    return sum(
+    taps = [
         weight * np.take(samples, np.clip(near + step * ahead, 0, last), axis)
         for step, weight in CUBIC.items()
-    )
+    ]
+    return np.add.reduce(taps)

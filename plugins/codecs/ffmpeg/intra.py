@@ -185,7 +185,8 @@ class IntraCodec(workbench.Codec):
 
     def _coded_size(self, width: int, height: int) -> tuple[int, int]:
         step = 2 if self.halved else 1
-        return tuple(max(-(-side // step) * step, self.minimum) for side in (width, height))
+        width, height = (max(-(-side // step) * step, self.minimum) for side in (width, height))
+        return width, height
 
     def _in_groups(
         self, work: Callable[[Sequence[T], int], list[R]], items: Sequence[T], item_bytes: int

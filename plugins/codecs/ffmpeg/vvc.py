@@ -39,12 +39,11 @@ class VvcIntra(IntraCodec):
 
     @classmethod
     def options(cls, point: workbench.Point) -> dict[str, str | int | float]:
-        # MCTF=0 would do for the temporal filter, but without that stage's delay VVenC says that
-        # its queue is empty after a few pictures, and ffmpeg then drops the rest. So the stage
-        # stays and filters nothing: strength 0, at every 1000th picture.
+        # Without MaxParallelFrames=0 VVenC holds back its first four pictures, and when ffmpeg's
+        # input ends just then it takes VVenC for finished and drops them all.
         params = (
-            "IntraPeriod=1:GOPSize=1:DecodingRefreshType=idr:BIM=0:ALFSpeed=0"
-            ":MCTFFrame=1000:MCTFStrength=0"
+            "IntraPeriod=1:GOPSize=1:DecodingRefreshType=idr:MCTF=0:BIM=0:ALFSpeed=0"
+            ":MaxParallelFrames=0"
         )
         return {"preset": "fast", "qpa": 0, "qp": point.qp, "vvenc-params": params}
 
