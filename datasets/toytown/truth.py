@@ -78,8 +78,8 @@ def panoptic(scene: Scene) -> tuple[Array, list[dict[str, Any]]]:
             continue
         number = 1000 + kind.category_id
         ids[mask] = number
-        segments.append({"id": number, "category_id": kind.category_id, "bbox": mask_box(mask), "area": area,
-                         "iscrowd": 0})  # fmt: skip
+        segments.append({"id": number, "category_id": kind.category_id, "bbox": mask_box(mask),
+                         "area": area, "iscrowd": 0})  # fmt: skip
     return ids, segments
 
 
