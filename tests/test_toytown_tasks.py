@@ -125,7 +125,7 @@ def test_a_few_steps_of_training_lower_the_loss(samples: Sequence[Sample]) -> No
     trainer = Trainer(lr=2e-3)
     ready = [prepare(sample, False, 1.0) for sample in samples[:2]]
     batch = {name: torch.from_numpy(np.stack([r[name] for r in ready])) for name in ready[0]}
-    values = [trainer.update(batch, steps=1000)["loss"] for _ in range(12)]
+    values = [trainer.update(batch, share=0.1)["loss"] for _ in range(12)]
     assert values[-1] < 0.7 * values[0]
 
 
@@ -134,15 +134,15 @@ def test_training_goes_on_from_a_checkpoint(tmp_path: Path, samples: Sequence[Sa
     ready = prepare(samples[0], True, 1.1)
     batch = {name: torch.from_numpy(value[None]) for name, value in ready.items()}
     trainer = Trainer(lr=2e-3)
-    trainer.update(batch, steps=100)
+    trainer.update(batch, share=0.1)
     trainer.save(tmp_path / "checkpoint.pt")
     other = Trainer(lr=2e-3)
     other.load(tmp_path / "checkpoint.pt")
     assert other.step == 1
     torch.manual_seed(1)
-    first = trainer.update(batch, steps=100)["loss"]
+    first = trainer.update(batch, share=0.1)["loss"]
     torch.manual_seed(1)
-    assert other.update(batch, steps=100)["loss"] == pytest.approx(first, rel=1e-3)
+    assert other.update(batch, share=0.1)["loss"] == pytest.approx(first, rel=1e-3)
 
 
 def test_losses_of_a_picture_without_things_are_finite() -> None:

@@ -192,6 +192,6 @@ class Canvas:
         rgb *= layer.alpha
         target += rgb
         mask = layer.alpha >= 0.5
-        self.semantic[rows, columns][mask] = label
-        self.instances[rows, columns][mask] = number
+        np.copyto(self.semantic[rows, columns], label, where=mask)
+        np.copyto(self.instances[rows, columns], number, where=mask)
         return int(mask.sum())

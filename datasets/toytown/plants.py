@@ -45,10 +45,16 @@ def shade_tree(ground: Ground, item: Item) -> None:
     x, z = item.x - sx / sy * middle, item.z - sz / sy * middle
     if z - radius * 1.6 < 1.0 or z > 60.0:
         return
-    dx, dz = (ground.x - x) * (1.0 / radius), (ground.z - z) * (0.7 / radius)
-    ragged = sample(cloud("leaf", 16, 4), ground.x * 16.0, ground.z * 16.0)
+    # The shadow ends where dx^2 + dz^2 below reaches 1.8: at 1.35 radii.
+    near, far = max(z - 1.95 * radius, 1.0), z + 1.95 * radius
+    ends = [ground.view.point(x + side * 1.35 * radius, 0.0, at)
+            for side in (-1.0, 1.0) for at in (near, far)]  # fmt: skip
+    rows, columns = ground.window(ends)
+    wx, wz = ground.x[rows, columns], ground.z[rows]
+    dx, dz = (wx - x) * (1.0 / radius), (wz - z) * (0.7 / radius)
+    ragged = sample(cloud("leaf", 16, 4), wx * 16.0, wz * 16.0)
     inside = 1.0 - (dx * dx + dz * dz) + 0.8 * ragged
-    ground.lit *= 1.0 - clip(inside * 1.6, 0.0, 0.88)
+    ground.lit[rows, columns] *= 1.0 - clip(inside * 1.6, 0.0, 0.88)
 
 
 def paint_tree(canvas: Canvas, view: View, light: Light, item: Item, lit: float) -> None:

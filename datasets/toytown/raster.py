@@ -85,12 +85,18 @@ def polygon_coverage(points: Sequence[Point], x: Array, y: Array) -> Array | Non
         length = sqrt(dx * dx + dy * dy)
         if length > 1e-4:
             nx, ny = sign * dy / length, -sign * dx / length
-            beyond = x * nx + (y * ny + (0.5 - xa * nx - ya * ny))
+            offset = 0.5 - xa * nx - ya * ny
+            # Upright and level edges, the most frequent ones, need one row or column only.
+            if dx == 0.0:
+                beyond = x * nx + offset
+            elif dy == 0.0:
+                beyond = y * ny + offset
+            else:
+                beyond = x * nx + (y * ny + offset)
             np.maximum(beyond, 0.0, out=beyond)
             np.minimum(beyond, 1.0, out=beyond)
             if inside is None:
-                inside = np.subtract(1.0, beyond, out=beyond)
-            else:
-                inside -= beyond
+                inside = np.ones((y.shape[0], x.shape[0]), np.float32)
+            inside -= beyond
         xa, ya = xb, yb
     return None if inside is None else np.maximum(inside, 0.0, out=inside)

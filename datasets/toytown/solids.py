@@ -8,10 +8,7 @@ from workbench_datasets.toytown.draws import Array
 from workbench_datasets.toytown.layers import Layer
 from workbench_datasets.toytown.layout import Item
 from workbench_datasets.toytown.raster import (
-    HEIGHT,
-    WIDTH,
     XS,
-    YS,
     Colour,
     Point,
     mixed,
@@ -123,15 +120,12 @@ def box_corners(length: float, width: float, low: float, high: float) -> list[So
 
 def darken(ground: Ground, mask: Array, points: Sequence[Point], amount: float) -> None:
     """Multiplies `mask` (a map of the ground) by 1 - amount inside a convex polygon."""
-    left, right = min(p[0] for p in points), max(p[0] for p in points)
-    top, bottom = min(p[1] for p in points), max(p[1] for p in points)
-    columns = slice(max(int(left) - 1, 0), max(min(int(right) + 2, WIDTH), 0))
-    rows = slice(max(int(top) - 1, ground.top), max(min(int(bottom) + 2, HEIGHT), ground.top))
+    rows, columns = ground.window(list(points))
     if columns.stop <= columns.start or rows.stop <= rows.start:
         return
-    cover = polygon_coverage(points, XS[columns], YS[rows])
+    cover = polygon_coverage(points, XS[columns], ground.y[rows])
     if cover is not None:
-        mask[rows.start - ground.top : rows.stop - ground.top, columns] *= 1.0 - amount * cover
+        mask[rows, columns] *= 1.0 - amount * cover
 
 
 def shade_box(ground: Ground, item: Item, length: float, width: float, height: float) -> None:

@@ -10,9 +10,11 @@ from workbench_datasets.toytown.layers import Canvas
 from workbench_datasets.toytown.layout import Street
 from workbench_datasets.toytown.raster import (
     HEIGHT,
+    WIDTH,
     XS,
     YS,
     Colour,
+    Point,
     clip,
     mixed,
     planes,
@@ -84,6 +86,14 @@ class Ground:
         self.dz = self.z * self.z * (1.0 / (view.focal * view.height_m))
         self.lit = np.ones_like(self.x)
         self.open = np.ones_like(self.x)
+
+    def window(self, points: list[Point]) -> tuple[slice, slice]:
+        """Rows and columns of the ground's maps around points of the picture; maybe empty."""
+        low_x, high_x = min(p[0] for p in points), max(p[0] for p in points)
+        low_y, high_y = min(p[1] for p in points), max(p[1] for p in points)
+        columns = slice(max(int(low_x) - 1, 0), max(min(int(high_x) + 2, WIDTH), 0))
+        rows = slice(max(int(low_y) - 1 - self.top, 0), max(int(high_y) + 2 - self.top, 0))
+        return rows, columns
 
     def house_shadow(self) -> None:
         """Shadow of the row of houses on the sun's side."""

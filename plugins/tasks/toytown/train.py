@@ -50,12 +50,17 @@ class Trainer:
         self.average = ToytownNet()
         self.average.load_state_dict(self.net.state_dict())
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=lr, weight_decay=0.02)
-        self.lr, self.step, self.rendered = lr, 0, 0
+        self.lr, self.step, self.rendered, self.share = lr, 0, 0, 0.0
 
     def save(self, path: Path) -> None:
-        state = {"net": self.net.state_dict(), "average": self.average.state_dict(),
-                 "optimiser": self.optimiser.state_dict(), "step": self.step,
-                 "rendered": self.rendered}  # fmt: skip
+        state = {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "rendered": self.rendered,
+            "share": self.share,
+        }
         draft = path.with_suffix(".part")
         torch.save(state, draft)
         draft.replace(path)
@@ -66,10 +71,14 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.rendered = state["step"], state["rendered"]
+        self.share = state["share"]
 
-    def update(self, batch: dict[str, torch.Tensor], steps: int) -> dict[str, float]:
-        """One step; the rate warms up over 200 steps and falls along a cosine to 1 %."""
-        share = min(self.step / steps, 1.0)
+    def update(self, batch: dict[str, torch.Tensor], share: float) -> dict[str, float]:
+        """One step, when a `share` (0..1) of the training is over.
+
+        The rate warms up over 200 steps and falls along a cosine to 1 %.
+        """
+        self.share = share
         rate = (
             self.lr * min(1.0, (self.step + 1) / 200) * (0.505 + 0.495 * math.cos(math.pi * share))
         )
@@ -109,11 +118,13 @@ def run(args: argparse.Namespace) -> None:
     scenes = SceneBuffer(
         trainer.rendered, args.workers, args.buffer, args.warm, args.reuse, args.seed
     )
-    began = time.perf_counter()
+    first_step, first_share = trainer.step, trainer.share
+    started = began = time.perf_counter()
     sums: dict[str, float] = {}
     count = 0
     log = (args.out / "log.jsonl").open("a")
-    while trainer.step < args.steps:
+    share = first_share
+    while share < 1.0:
         samples = [
             prepare(scene, chooser.random() < 0.5, chooser.uniform(0.8, 1.2))
             for scene in scenes.draw(args.batch)
@@ -121,10 +132,14 @@ def run(args: argparse.Namespace) -> None:
         batch = {
             name: torch.from_numpy(np.stack([s[name] for s in samples])) for name in samples[0]
         }
-        for name, value in trainer.update(batch, args.steps).items():
+        done = (trainer.step - first_step) / max(args.steps - first_step, 1)
+        if args.minutes:
+            done = max(done, (time.perf_counter() - started) / (60 * args.minutes))
+        share = min(first_share + (1.0 - first_share) * done, 1.0)
+        for name, value in trainer.update(batch, share).items():
             sums[name] = sums.get(name, 0.0) + value
         count += 1
-        if trainer.step % args.every == 0 or trainer.step == args.steps:
+        if trainer.step % args.every == 0 or share >= 1.0:
             trainer.rendered = scenes.rendered
             means = {name: round(value / count, 4) for name, value in sums.items()}
             step_s = (time.perf_counter() - began) / count
@@ -141,6 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and log")
     parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--minutes", type=float, help="end after this long if steps take longer")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--buffer", type=int, default=3000, help="pictures kept, 0.8 MB each")
