@@ -75,10 +75,13 @@ def load(*folders: str | os.PathLike[str]) -> Rows:
 
 def _frame(store: Store, name: str) -> pd.DataFrame:
     """A table, with the arrays of resampled values in the place of their hashes."""
+    import pandas as pd
+
     frame = store.frame(name)
     if name == "sets":
-        for index, sha256 in frame["resamples"].dropna().items():
-            frame.at[index, "resamples"] = plain.loads(store.blob(sha256))
+        arrays = [plain.loads(store.blob(s)) if isinstance(s, str) else None
+                  for s in frame["resamples"]]  # fmt: skip
+        frame["resamples"] = pd.Series(arrays, frame.index, dtype=object)
     return frame
 
 
