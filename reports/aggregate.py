@@ -29,11 +29,15 @@ PEAK = 255.0
 
 @dataclass(frozen=True)
 class Value:
-    """An aggregated value; None where ``reason`` says why. ``n_images`` pictures are in it."""
+    """An aggregated value; None where ``reason`` says why. ``n_images`` pictures are in it.
+
+    ``resamples`` holds a set's values on resamples of the pictures [R], if its task gave them.
+    """
 
     value: float | None
     reason: str | None
     n_images: int
+    resamples: Array | None = None
 
 
 @dataclass

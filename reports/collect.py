@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +21,14 @@ COLUMNS = ("rate_bpp", "container_rate_bpp", "encode_s", "decode_s")
 def collect(rows: Rows, known: dict[str, Metric]) -> Measured:
     """Arrange the rows of runs; ``known`` describes metrics, others get plain descriptions."""
     notes: list[str] = []
-    images = _newest(rows.images, notes)
+    # A stream that is not decoded yet is neither a result nor a failure.
+    images = rows.images[rows.images["output"].notna() | rows.images["error"].notna()]
+    sets, known = _own_references(rows.sets, known)
     measured = [name for name in images.columns if name not in KEPT]
-    measured += [name for name in rows.sets["metric"].dropna().unique() if name not in measured]
-    metrics = {name: metric for name, metric in known.items() if name in measured}
+    measured += [name for name in sets["metric"].dropna().unique() if name not in measured]
+    # The error in the picture's own unit leads; other metrics stay in the order of their plugins.
+    ordered = sorted(known.items(), key=lambda item: item[1].pool != "mse")
+    metrics = {name: metric for name, metric in ordered if name in measured}
     for name in measured:
         if name not in metrics:
             per_image = name in images.columns
@@ -35,9 +40,29 @@ def collect(rows: Rows, known: dict[str, Metric]) -> Measured:
     series: list[Series] = []
     for (dataset, _codec), group in images.groupby(["dataset", "codec"], sort=False):
         series += _series_of(group, rows.items[str(dataset)], list(metrics))
-    _add_sets(series, rows.sets)
+    _add_sets(series, sets)
     titles = _titles(list(dict.fromkeys(s.dataset for s in series)))
     return Measured(series, titles, metrics, _failures(rows, images), notes)
+
+
+def _own_references(
+    sets: pd.DataFrame, known: dict[str, Metric]
+) -> tuple[pd.DataFrame, dict[str, Metric]]:
+    """Take a score against a task's own predictions for a metric of its own: ``map@self``."""
+    own = sets["reference"] == "self"
+    sets = sets.assign(metric=sets["metric"].where(~own, sets["metric"] + "@self"))
+    described = {
+        f"{name}@self": replace(
+            known[name],
+            name=f"{name}@self",
+            label=f"{known[name].label}, own reference",
+            description=f"{known[name].description}; the ground truth is what the task itself "
+            "predicts on the original pictures",
+        )
+        for name in (str(n).removesuffix("@self") for n in sets.loc[own, "metric"].unique())
+        if name in known
+    }
+    return sets, known | described
 
 
 def _titles(datasets: list[str]) -> dict[str, str]:
@@ -52,20 +77,6 @@ def short_name(dataset: str) -> str:
     scheme, _, argument = dataset.partition(":")
     parts = [part for part in re.split(r"[/\\]", argument.partition(":")[0]) if part.strip(".")]
     return parts[-1] if parts else scheme
-
-
-def _newest(images: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Keep the newest row where a cell was measured by several versions of a codec."""
-    cell = ["dataset", "image", "codec", "point"]
-    newest = images["key"] == images.groupby(cell)["key"].transform("last")
-    for (dataset, codec), part in images[~newest].groupby(["dataset", "codec"], sort=False):
-        n_cells = len(part.drop_duplicates(cell))
-        notes.append(
-            f"{codec} on {dataset}: {n_cells} cells were measured by more than one version of the "
-            "codec (its code, libraries or parameters changed); the newest rows are shown"
-        )
-    # A stream that is not decoded yet is neither a result nor a failure.
-    return images[newest & (images["output"].notna() | images["error"].notna())]
 
 
 def _series_of(group: pd.DataFrame, items: list[dict[str, Any]], names: list[str]) -> list[Series]:
@@ -135,7 +146,8 @@ def _add_sets(series: list[Series], sets: pd.DataFrame) -> None:
         value = None if np.isnan(row["value"]) else float(row["value"])
         reason = None if value is not None else str(row["reason"] or "no value")
         scores = owner.sets.setdefault(str(row["metric"]), {})
-        scores[str(row["point"])] = Value(value, reason, int(row["n_images"]))
+        resamples = row["resamples"] if isinstance(row["resamples"], np.ndarray) else None
+        scores[str(row["point"])] = Value(value, reason, int(row["n_images"]), resamples)
 
 
 def _failures(rows: Rows, images: pd.DataFrame) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from workbench import bd
 from workbench.bd.fit import Kind
-from workbench_reports.aggregate import Aggregation, Array, Mask, qualities, rates
+from workbench.scoring import resampling_counts
+from workbench_reports.aggregate import Aggregation, Array, Mask, Series, Value, qualities, rates
 from workbench_reports.panels import Panel
 
 
@@ -112,8 +113,29 @@ class Comparison:
                 use.append(p)
                 quality.append(score.value)
         curve = bd.Curve(rate[use], quality, label)
-        none = np.zeros((0, len(use)))
-        return _Cut(bd.ResampledCurves(curve, none, none), tuple(notes))
+        drawn = self._set_resamples(series, [scores[series.points[p]] for p in use])
+        if drawn is None:
+            none = np.zeros((0, len(use)))
+            return _Cut(bd.ResampledCurves(curve, none, none), tuple(notes))
+        counts, resampled = drawn
+        resampled_rate = rates(series, "rate_bpp", self.aggregation, None, counts)[:, use]
+        return _Cut(bd.ResampledCurves(curve, resampled_rate, resampled), tuple(notes))
+
+    def _set_resamples(self, series: Series, scores: list[Value]) -> tuple[Array, Array] | None:
+        """Return how often each picture is in each resample [R, N], and the scores there [R, P]."""
+        n_images = len(series.images)
+        arrays = [
+            score.resamples
+            for score in scores
+            if score.resamples is not None and score.n_images == n_images
+        ]
+        if n_images < 2 or not arrays or len(arrays) < len(scores):
+            return None
+        # What the run resampled the scores by: the rates must be of the same resamples.
+        counts = resampling_counts(n_images).astype(float)
+        if any(len(array) != len(counts) for array in arrays):
+            return None
+        return counts, np.stack(arrays, axis=1)
 
     def delta(
         self, anchor: str, test: str, kind: Kind, method: str, level: float | None = None
@@ -128,25 +150,22 @@ class Comparison:
         a, t = (cut.curves for cut in cuts)
         higher = self.panel.metric.higher_is_better
         low = high = None
-        if level is None:
-            function = bd.bd_rate if kind == "rate" else bd.bd_quality
-            result = function(a.curve, t.curve, method=method, higher_is_better=higher)
-            why = "not drawn for this method"
-        elif len(a.rate):
+        n_resamples = 0
+        if level is not None and len(a.rate) and len(t.rate):
             interval = bd.bootstrap(
                 a, t, kind=kind, method=method, higher_is_better=higher, level=level
             )
-            result, low, high, why = (
-                interval.result, interval.low, interval.high, interval.reason,
-            )  # fmt: skip
+            result, low, high, why = interval.result, interval.low, interval.high, interval.reason
+            n_resamples = interval.resamples
         else:
             function = bd.bd_rate if kind == "rate" else bd.bd_quality
             result = function(a.curve, t.curve, method=method, higher_is_better=higher)
-            why = (
-                "one picture cannot be resampled"
-                if self.per_image
-                else "a set has one value: there are no pictures to resample"
-            )
+            if level is None:
+                why = "not drawn for this method"
+            elif self.per_image:
+                why = "one picture cannot be resampled"
+            else:
+                why = "these scores have no values on resamples of all pictures"
         notes = dict.fromkeys([*warnings, *cuts[0].notes, *cuts[1].notes, *result.warnings])
         return row | {
             "value": result.value,
@@ -154,6 +173,7 @@ class Comparison:
             "low": low,
             "high": high,
             "interval_reason": why,
+            "n_resamples": n_resamples,
             "overlap": result.overlap,
             "n_points": result.n_test,
             "n_points_anchor": result.n_anchor,
@@ -165,5 +185,6 @@ def nothing(reason: str, warnings: list[str], n_points: int) -> dict[str, Any]:
     """Return a delta without a value, in the form of :meth:`Comparison.delta`."""
     return {
         "value": None, "reason": reason, "low": None, "high": None, "interval_reason": reason,
+        "n_resamples": 0,
         "overlap": None, "n_points": n_points, "n_points_anchor": None, "warnings": warnings,
     }  # fmt: skip

@@ -31,9 +31,15 @@ def draw_curves(
     references: Sequence[Reference] = (),
     log_rate: bool = False,
 ) -> tuple[Figure, list[str]]:
-    """Draw every curve of a panel with all its points; return the figure and its notes."""
-    points, notes = _points(panel, aggregation)
-    labels = list(dict.fromkeys(points["curve"]))
+    """Draw every curve of a panel with all its points; return the figure and its notes.
+
+    A codec of one point far to the right, such as a lossless one, is a line at its quality.
+    """
+    everything, notes = _points(panel, aggregation)
+    curved = everything.loc[~everything["single"], "rate"]
+    level = everything["single"] & (everything["rate"] > 1.1 * curved.max())
+    points, levels = everything[~level], everything[level]
+    labels = list(dict.fromkeys(everything["curve"]))
     looks = {label: styles[(s.codec, s.output)] for label, s in panel.series.items()}
     with theme():
         longest = min(LONGEST, max(map(len, [*labels, *(r.label for r in references)]), default=0))
@@ -57,12 +63,20 @@ def draw_curves(
             look = looks[str(label)]
             ax.plot(some["rate"], some["quality"], look.marker, color="white", ms=5.2,
                     markeredgecolor=look.colour, markeredgewidth=1.2, zorder=5)  # fmt: skip
+        lines = [
+            ax.axhline(
+                row["quality"], color=looks[row["curve"]].colour, linestyle=(0, (1, 2)),
+                linewidth=1, label=f"{plain(row['curve'])} ({row['rate']:.3g} bpp)",
+            )
+            for row in levels.to_dict("records")
+        ]  # fmt: skip
         _set_axes(ax, panel, points, log_rate)
-        handles = _legend(ax, panel, points, looks)
+        handles = [*lines, *_legend(ax, panel, points, looks)]
         known = _draw_references(ax, panel, points, references, notes)
-        title = f"{panel.title} · {_n_pictures(panel)} · " + (
-            "mean over pictures" if aggregation == "mean" else "pooled"
-        )
+        how = {"mean": "mean over pictures", "pooled": "pooled"}[aggregation]
+        title = f"{panel.title} · {_n_pictures(panel)}"
+        if panel.metric.pool != "set":
+            title += f" · {how}"
         ax.set_title(plain(title), loc="left", fontsize=8, color="0.35")
         if known:
             handles += [Line2D([], [], linestyle="", label="published:"), *known]
@@ -98,11 +112,12 @@ def _points(panel: Panel, aggregation: Aggregation) -> tuple[pd.DataFrame, list[
                             "part": part,
                             "rate": rate[p],
                             "quality": score.value,
+                            "single": len(series.points) == 1,
                             "partial": score.n_images < len(series.images),
                         }
                     )
-    columns = ["curve", "part", "rate", "quality", "partial"]
-    kinds = {"rate": float, "quality": float, "partial": bool}
+    columns = ["curve", "part", "rate", "quality", "single", "partial"]
+    kinds = {"rate": float, "quality": float, "single": bool, "partial": bool}
     frame = pd.DataFrame(found, columns=columns).astype(kinds)
     return frame.sort_values("rate", kind="stable"), notes
 

@@ -25,13 +25,13 @@ def bd_rows(
     panel = comparison.panel
     label = anchor.label(panel)
     rows = []
-    for test, series in panel.series.items():
+    for test, series in panel.comparable.items():
         if test == label:
             continue
         for name in methods_of(panel.metric, method):
             found = {
                 kind: nothing(
-                    f"the anchor {anchor.codec} has no {panel.metric.label} here", [],
+                    f"the anchor {anchor.codec} has no curve of {panel.metric.label} here", [],
                     len(series.points),
                 ) | {"n_images": 0}
                 if label is None
@@ -79,6 +79,7 @@ def _bd_row(
         "rate_overlap": quality["overlap"],
         "n_points": rate["n_points"],
         "n_points_anchor": rate["n_points_anchor"],
+        "n_resamples": rate["n_resamples"],
         "n_images": rate["n_images"],
         "n_dataset": len(series.images),
         "warnings": both
@@ -106,6 +107,6 @@ def matrix_rows(comparison: Comparison, method: str) -> list[dict[str, Any]]:
             for name, value in comparison.delta(anchor, test, "rate", method).items()
             if name in kept
         }
-        for anchor in panel.series
-        for test in panel.series
+        for anchor in panel.comparable
+        for test in panel.comparable
     ]

@@ -21,7 +21,7 @@ CLIP = 2.0
 
 def draw_matrix(panel: Panel, rows: Sequence[dict[str, Any]], method: str) -> Figure:
     """Draw the BD-rates of all pairs; columns and rows from the best curve to the worst."""
-    labels = list(panel.series)
+    labels = list(panel.comparable)
     values = pd.DataFrame(np.nan, index=labels, columns=labels)
     texts = pd.DataFrame("–", index=labels, columns=labels)
     for row in rows:

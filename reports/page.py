@@ -33,11 +33,13 @@ p, .notes, figcaption { color: var(--soft); } .notes, figcaption { font-size: .8
 a { color: inherit; }
 .wide { overflow-x: auto; margin: 1rem 0 .5rem; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .3rem 0; }
+caption { text-align: left; font-weight: 600; padding: .3rem 0; white-space: nowrap; }
 th, td { padding: .25rem .6rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: normal; }
-td { white-space: nowrap; } .prose td { white-space: normal; min-width: 5rem; max-width: 26rem; }
-thead th { background: var(--head); } .n { text-align: right; }
+td, th { white-space: nowrap; }
+.prose td { white-space: normal; min-width: 6rem; max-width: 26rem; overflow-wrap: break-word; }
+td:first-child, th:first-child { position: sticky; left: 0; background: var(--bg); }
+thead th, thead th:first-child { background: var(--head); } .n { text-align: right; }
 tr.first td { border-top: 2px solid var(--line); }
 figure { margin: 1rem 0; }
 .paper { overflow-x: auto; background: #fff; border-radius: .5rem; padding: .5rem; }

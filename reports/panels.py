@@ -26,6 +26,11 @@ class Panel:
     audience: str
     series: dict[str, Series]
 
+    @property
+    def comparable(self) -> dict[str, Series]:
+        """The series that are curves: one point alone has no BD-rate."""
+        return {label: s for label, s in self.series.items() if len(s.points) > 1}
+
 
 @dataclass(frozen=True)
 class Anchor:
@@ -33,17 +38,23 @@ class Anchor:
 
     codec: str
     output: str = ""
+    by_default: bool = False
+
+    def __str__(self) -> str:
+        name = f"{self.codec}/{self.output}" if self.output else self.codec
+        how = ", by default: --anchor names another" if self.by_default else ""
+        return f"Anchor: {name}{how}."
 
     def label(self, panel: Panel) -> str | None:
         """The anchor's curve in a panel; of several outputs the first, if none was named."""
-        for label, series in panel.series.items():
+        for label, series in panel.comparable.items():
             if series.codec == self.codec and self.output in ("", series.output):
                 return label
         return None
 
 
-def find_anchor(measured: Measured, name: str | None) -> tuple[Anchor, str]:
-    """Resolve ``CODEC`` or ``CODEC/OUTPUT``, and say how the anchor was chosen.
+def find_anchor(measured: Measured, name: str | None) -> Anchor:
+    """Resolve ``CODEC`` or ``CODEC/OUTPUT``; without a name jpeg, or the first curve.
 
     Raises:
         WorkbenchError: no such codec or output in the rows.
@@ -52,17 +63,18 @@ def find_anchor(measured: Measured, name: str | None) -> tuple[Anchor, str]:
     for series in measured.series:
         outputs.setdefault(series.codec, []).append(series.output)
     if name is None:
-        codec = DEFAULT_ANCHOR if DEFAULT_ANCHOR in outputs else next(iter(outputs))
-        return Anchor(codec), f"anchor: {codec}, by default (--anchor chooses another)"
+        curves = [s.codec for s in measured.series if len(s.points) > 1] or list(outputs)
+        codec = DEFAULT_ANCHOR if DEFAULT_ANCHOR in curves else curves[0]
+        return Anchor(codec, by_default=True)
     if name in outputs:
-        return Anchor(name), f"anchor: {name}"
+        return Anchor(name)
     codec, _, output = name.rpartition("/")
     if codec not in outputs:
         raise WorkbenchError(f"--anchor {name!r}: no such codec here.{did_you_mean(name, outputs)}")
     if output not in outputs[codec]:
         hint = did_you_mean(output, set(outputs[codec]))
         raise WorkbenchError(f"--anchor {name!r}: {codec} has no output {output!r}.{hint}")
-    return Anchor(codec, output), f"anchor: {name}"
+    return Anchor(codec, output)
 
 
 def make_panels(measured: Measured) -> list[Panel]:

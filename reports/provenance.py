@@ -26,14 +26,34 @@ def failure_table(failures: Sequence[Row]) -> Table:
     return Table("", headings, body, len(headings))
 
 
+def summary(measured: Measured) -> list[str]:
+    """Say in a line a dataset how much was measured, and how much failed."""
+    lines = []
+    for dataset, title in measured.titles.items():
+        own = [s for s in measured.series if s.dataset == dataset]
+        n_failed = sum(1 for failure in measured.failures if failure["dataset"] == dataset)
+        name = title if title == dataset else f"{title} ({dataset})"
+        lines.append(
+            f"{name}: {_count(len({s.codec for s in own}), 'codec')} on "
+            f"{_count(len(own[0].images), 'picture')}, "
+            f"{_count(n_failed, 'failed cell') if n_failed else 'no failures'}."
+        )
+    return lines
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def overview_table(measured: Measured) -> Table:
     """Return what was run: codecs with their points, pictures and failures."""
     body = []
     for s in measured.series:
         whole = int(s.ok.all(axis=0).sum())
         body.append([
-            s.dataset, s.codec, s.output or NONE, s.audience or NONE, ", ".join(s.needs) or NONE,
-            ", ".join(s.points), f"{whole}/{len(s.images)}", f"{int(s.failed.sum())}",
+            measured.titles[s.dataset], s.codec, s.output or NONE, s.audience or NONE,
+            ", ".join(s.needs) or NONE, ", ".join(s.points), f"{whole}/{len(s.images)}",
+            f"{int(s.failed.sum())}",
         ])  # fmt: skip
     headings = ["dataset", "codec", "output", "audience", "layers", "points",
                 "pictures at all points", "failed cells"]  # fmt: skip

@@ -50,12 +50,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Report:
-    """What was written: the data behind the tables, and where the files are."""
+    """What was written: the data behind the tables, and where the files are.
+
+    ``anchor`` says which codec others were compared with, and whether by default.
+    """
 
     out: Path
     page: Path
     rd: dict[str, Any]
     bd: dict[str, Any]
+    anchor: str
     headline: dict[str, list[tables.Table]]
     failures: list[Row]
     notes: list[str]
@@ -88,7 +92,7 @@ def write(
         )
     references = [r for path in options.references for r in load_reference(Path(path))]
     measured = _measured(rows, known, options)
-    anchor, chosen = find_anchor(measured, options.anchor)
+    anchor = find_anchor(measured, options.anchor)
     notes = [*measured.notes, *_reference_notes(references, measured)]
     folder = out / "figures"
     try:
@@ -101,7 +105,8 @@ def write(
             "notes": notes,
         }
         bd = {
-            "anchor": chosen,
+            "anchor": anchor.codec,
+            "anchor_output": anchor.output or None,
             "aggregation": options.aggregation,
             "method": options.method,
             "interval": {"level": options.level, "resamples": options.resamples, "seed": 0},
@@ -110,7 +115,7 @@ def write(
         }
         headline = layout.headline(bd["rows"], measured, options.method)
         _write_tables(out, measured, shown, rd, bd, headline)
-        sections = make_sections(rows, measured, shown, rd, bd, headline, references)
+        sections = make_sections(rows, measured, shown, anchor, rd, bd, headline, references)
         title = "Rate-distortion report"
         _save(out / "report.md", page.markdown_page(title, sections, out))
         _save(out / "index.html", page.html_page(title, sections))
@@ -118,7 +123,7 @@ def write(
         raise WorkbenchError(
             f"{out}: cannot be written ({error.strerror or error}): choose another --out"
         ) from error
-    return Report(out, out / "index.html", rd, bd, headline, measured.failures, notes)
+    return Report(out, out / "index.html", rd, bd, str(anchor), headline, measured.failures, notes)
 
 
 def _measured(rows: Rows, known: dict[str, Metric], options: Options) -> Measured:
@@ -157,7 +162,7 @@ def _show(
         fig, notes = draw_curves(panel, styles, options.aggregation, fitting, options.log_rate)
         save(fig, folder / f"rd-{name}")
         heatmap = None
-        if len(panel.series) > 1:
+        if len(panel.comparable) > 1:
             heatmap = folder / f"bd-{name}"
             save(draw_matrix(panel, matrix, options.method), heatmap)
         shown.append(Shown(panel, bd, matrix, folder / f"rd-{name}", heatmap, notes))

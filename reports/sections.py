@@ -11,7 +11,7 @@ from workbench.rows import Rows
 from workbench_reports import layout, provenance
 from workbench_reports.aggregate import AGGREGATIONS, Measured
 from workbench_reports.page import Section
-from workbench_reports.panels import Panel
+from workbench_reports.panels import Anchor, Panel
 from workbench_reports.reference import Reference
 from workbench_reports.tables import Table, axis_label
 
@@ -39,15 +39,20 @@ def make_sections(
     rows: Rows,
     measured: Measured,
     shown: Sequence[Shown],
+    anchor: Anchor,
     rd: Row,
     bd: Row,
     headline: dict[str, list[Table]],
     references: Sequence[Reference],
 ) -> list[Section]:
     """Arrange everything: overview, a section a dataset, failures, sources, provenance."""
-    overview = provenance.overview_table(measured)
     sections = [
-        Section("What was run", [f"{bd['anchor']}."], [overview], notes=rd["notes"], prose=True)
+        Section(
+            "What was run",
+            [*provenance.summary(measured), str(anchor)],
+            notes=rd["notes"],
+            folded=[("Codecs, points and pictures", provenance.overview_table(measured))],
+        )
     ]
     for dataset, title in measured.titles.items():
         tables = layout.rd_tables(rd["rows"], measured, dataset)

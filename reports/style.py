@@ -33,13 +33,23 @@ class Style:
 
 
 def make_styles(series: Sequence[Series]) -> dict[tuple[str, str], Style]:
-    """Give each (codec, output) a look of its own: colour, marker and dashes together."""
+    """Give each codec a look of its own; further outputs for the same audience differ in markers.
+
+    Codecs with layers come first, as total bits are drawn solid where there are others.
+    """
+    layered = {s.codec for s in series if s.enhancement_of}
+    codecs = sorted(dict.fromkeys(s.codec for s in series), key=lambda codec: codec not in layered)
     styles = {}
-    for i, key in enumerate(dict.fromkeys((s.codec, s.output) for s in series)):
-        layered = any(s.enhancement_of for s in series if (s.codec, s.output) == key)
-        # Total bits of layered codecs are solid, as the literature draws them.
-        dashes = "" if layered else DASHES[i // len(COLOURS) % len(DASHES)]
-        styles[key] = Style(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], dashes)
+    for i, codec in enumerate(codecs):
+        outputs = dict.fromkeys((s.output, s.audience) for s in series if s.codec == codec)
+        audiences = [audience for _, audience in outputs]
+        for k, (output, audience) in enumerate(outputs):
+            before = audiences[:k].count(audience)
+            styles[codec, output] = Style(
+                COLOURS[i % len(COLOURS)],
+                MARKERS[(i + 5 * before) % len(MARKERS)],
+                DASHES[i // len(COLOURS) % len(DASHES)],
+            )
     return styles
 
 
@@ -68,5 +78,10 @@ def theme() -> Any:
 def save(fig: Figure, stem: Path) -> None:
     """Write ``stem.png`` and ``stem.svg``; the same figure gives the same bytes."""
     with theme():
+        # The layout is worked out once, for both files: it takes longer than the drawing.
+        engine = fig.get_layout_engine()
+        if engine is not None:
+            engine.execute(fig)
+        fig.set_layout_engine("none")
         fig.savefig(stem.with_name(stem.name + ".png"), dpi=PNG_DPI)
         fig.savefig(stem.with_name(stem.name + ".svg"), metadata={"Date": None})

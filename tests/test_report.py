@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from workbench import rows
+from workbench import plain, rows
 from workbench.api import Metric
 from workbench.cli.report import report
 from workbench.errors import WorkbenchError
+from workbench.scoring import resampling_counts
 from workbench.store import Store
 from workbench_reports import Options, Report, write
 
@@ -68,10 +70,14 @@ class Run:
                          "reason": None if finite else "identical pictures"}  # fmt: skip
                 self.tables.setdefault("scores", []).append(score)
 
-    def set(self, codec: str, point: str, output: str, metric: str, value: float | None) -> None:
-        row = {"key": f"{codec}/{point}/{output}", "dataset": self.dataset, "codec": codec,
-               "point": point, "output": output, "task": "detection", "metric": metric,
-               "value": value, "reason": None if value is not None else "no boxes",
+    def set(
+        self, codec: str, point: str, output: str, metric: str, value: float | None,
+        reference: str = "dataset", resamples: str | None = None,
+    ) -> None:  # fmt: skip
+        row = {"key": f"{codec}/{point}/{output}/{reference}", "dataset": self.dataset,
+               "codec": codec, "point": point, "output": output, "task": "detection",
+               "metric": metric, "value": value, "reason": None if value is not None else "no boxes",
+               "reference": reference, "resamples": resamples,
                "n_images": len(self.sizes)}  # fmt: skip
         self.tables.setdefault("sets", []).append(row)
 
@@ -161,7 +167,8 @@ def test_half_the_bytes_at_equal_quality_is_minus_50_percent_for_every_method_an
     curve(run, "webp", 0.5)
     curve(run, "jpeg")
     made = make_report(run)
-    assert made.bd["anchor"].startswith("anchor: jpeg, by default")
+    assert made.bd["anchor"] == "jpeg"
+    assert made.anchor == "Anchor: jpeg, by default: --anchor names another."
     for metric in ("psnr_rgb", "lpips"):
         for method in ("pchip", "cubic", "akima"):
             row = bd_of(made, metric=metric, curve="webp", method=method)
@@ -275,7 +282,9 @@ def test_layers_are_paired_with_their_audience_and_enhancement_bits_stand_alone(
     row = bd_of(made, metric="map", method="pchip")
     assert row["bd_rate_percent"] < 0
     assert row["bd_rate_low_percent"] is None
-    assert row["bd_rate_interval_reason"].startswith("a set has one value")
+    assert row["bd_rate_interval_reason"] == (
+        "these scores have no values on resamples of all pictures"
+    )
     # Values in percent also get MPEG's fit.
     assert bd_of(made, metric="map", method="vcm-monotone-cubic")["bd_rate_percent"] < 0
     assert "enhancement bpp" in (made.out / "rd.md").read_text()
@@ -288,6 +297,51 @@ def test_a_set_without_a_value_says_why(tmp_path: Path, make_report: Any) -> Non
     run.set("jpeg", "q1", "image", "map", 20.0)
     score = rd_of(make_report(run), point="q0")["metrics"]["map"]
     assert (score["pooled"], score["pooled_reason"]) == (None, "no boxes")
+
+
+def test_scores_of_resampled_sets_give_intervals_with_the_rates_of_the_same_resamples(
+    tmp_path: Path, make_report: Any
+) -> None:
+    run = Run(tmp_path / "run", sizes={"a.png": (100, 100), "b.png": (100, 100)})
+    counts = resampling_counts(2)
+    with Store(run.path, write=True) as store:
+        for codec, factor in (("jpeg", 1.0), ("webp", 0.5)):
+            for p in range(5):
+                # The second picture scores 10 more and has twice the bytes.
+                values = np.array([20.0 + 5 * p, 30.0 + 5 * p])
+                blob = store.put_blob(plain.dumps(counts @ values / 2))
+                run.set(codec, f"q{p}", "image", "map", values.mean(), "self", blob)
+                for image, n_bytes in (("a.png", 100), ("b.png", 200)):
+                    n_bytes = round(factor * n_bytes * 2**p)
+                    run.cell(codec, f"q{p}", image, {"image": {"n_bytes": n_bytes}})
+    made = make_report(run)
+    # Half the bytes for the same score in every resample, because both are resampled alike.
+    row = bd_of(made, metric="map@self", method="pchip")
+    assert (row["bd_rate_percent"], row["bd_rate_low_percent"], row["bd_rate_high_percent"]) == (
+        pytest.approx(-50), pytest.approx(-50), pytest.approx(-50),
+    )  # fmt: skip
+    assert row["n_resamples"] == len(counts)
+    # A score doubles its bytes every 5 points.
+    assert row["bd_quality_low"] == pytest.approx(5)
+    assert "mAP, own reference" in (made.out / "bd.md").read_text()
+    assert "what the task itself predicts on the original pictures" in made.page.read_text()
+
+
+def test_a_lossless_codec_of_one_point_is_a_line_and_is_not_compared(
+    tmp_path: Path, make_report: Any
+) -> None:
+    run = Run(tmp_path / "run")
+    for image, (width, height) in run.sizes.items():
+        values = {"psnr_rgb": math.inf, "lpips": 0.0}
+        run.cell("png", "lossless", image, {"image": {"n_bytes": width * height * 2,
+                                                      "metrics": values}})  # fmt: skip
+    curve(run, "webp", 0.5)
+    curve(run, "avif")
+    made = make_report(run, metrics=["lpips"])
+    assert made.bd["anchor"] == "webp"
+    assert {r["curve"] for r in made.bd["rows"]} == {"avif"}
+    assert {r["anchor"] for r in made.bd["matrix"]} == {"avif", "webp"}
+    assert rd_of(made, codec="png")["metrics"]["lpips"]["mean"] == 0
 
 
 def test_json_has_no_nan_and_csv_reads_back(tmp_path: Path, make_report: Any) -> None:
@@ -381,22 +435,11 @@ def test_one_codec_alone_gives_points_and_curves_but_no_comparison(
     run = Run(tmp_path / "run")
     curve(run, "avif")
     made = make_report(run, metrics=["psnr_rgb"])
-    assert made.bd["anchor"].startswith("anchor: avif, by default")
+    assert made.bd["anchor"] == "avif"
+    assert made.anchor == "Anchor: avif, by default: --anchor names another."
     assert made.bd["rows"] == []
     names = sorted(path.name for path in (made.out / "figures").iterdir())
     assert names == ["rd-photos-psnr_rgb-any.png", "rd-photos-psnr_rgb-any.svg"]
-
-
-def test_a_codec_measured_again_by_a_newer_version_shows_the_newer_rows(
-    tmp_path: Path, make_report: Any
-) -> None:
-    run = Run(tmp_path / "run", sizes={"a.png": (100, 100)})
-    for version, n_bytes in ((1, 1000), (2, 500)):
-        run.cell("jpeg", "q1", "a.png", {"image": {"n_bytes": n_bytes,
-                 "metrics": {"psnr_rgb": 30.0}}}, version=version)  # fmt: skip
-    made = make_report(run)
-    assert rd_of(made)["rate_bpp_mean"] == pytest.approx(0.4)
-    assert "1 cells were measured by more than one version" in made.notes[0]
 
 
 def test_datasets_stand_in_sections_of_their_own(tmp_path: Path, make_report: Any) -> None:

@@ -91,7 +91,7 @@ def _print(console: Console, result: Any) -> None:
                 cells = (Text(re.sub(r" \[.*\]", "", cell)) for cell in row[some])
                 table.add_row(Text(row[0]), *cells)
             console.print(table)
-    lines = [result.bd["anchor"], *result.notes]
+    lines = [result.anchor, *result.notes]
     if result.failures:
         lines.append(f"{len(result.failures)} failed cells, listed in the report")
     for line in [*lines, f"Report: {result.page}"]:
