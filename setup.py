@@ -18,6 +18,10 @@ setup(
     ],
     package_data={
         "workbench_datasets": ["manifests/*.json"],
-        "workbench_plugins": ["tasks/detection/*.toml"],
+        "workbench_plugins": [
+            "weights/*",
+            "codecs/icm/recipes/*.yaml",
+            "tasks/detection/*.toml",
+        ],
     },
 )
