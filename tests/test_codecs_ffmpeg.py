@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from workbench import errors, images
-from workbench_plugins.codecs.ffmpeg import annexb, intra, process, workbench_codecs
+from workbench_plugins.codecs.ffmpeg import annexb, intra, process, program, workbench_codecs
 
 CODECS = {codec.name: codec for codec in workbench_codecs()}
 every_codec = pytest.mark.parametrize("name", CODECS)
@@ -197,7 +197,7 @@ def test_a_stream_that_says_another_size_raises(name: str, photos: list[np.ndarr
     codec = CODECS[name]()
     _, _, piece = intra._unpack(name, codec.encode(photos[0].repeat(8, 0), codec.points[0]))
     # One too small for what the picture needs, one too large, one beyond all pictures.
-    for width, height in [(2, 2), (2048, 1024), (1 << 20, 1 << 20), (0, 5)]:
+    for width, height in [(2, 2), (2048, 1024), (1 << 20, 1 << 20), (0, 5), (1 << 60, 1)]:
         with pytest.raises(errors.StreamError, match=name):
             codec.decode(intra._pack(width, height, piece), "image")
 
@@ -237,13 +237,13 @@ def test_listing_the_codecs_starts_no_process_and_imports_no_numpy() -> None:
         "assert [c.unavailable() for c in workbench_codecs()] == [None] * 5\n"
         "assert not {'numpy', 'ffmpeg', 'imageio_ffmpeg'} & set(sys.modules)\n"
     )
-    for setting in ({}, {process.SETTING: sys.executable}):
+    for setting in ({}, {program.SETTING: sys.executable}):
         environment = {**os.environ, **setting}
         subprocess.run([sys.executable, "-c", script], check=True, env=environment)
 
 
 def test_an_own_program_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(process.SETTING, "/nowhere/ffmpeg")
+    monkeypatch.setenv(program.SETTING, "/nowhere/ffmpeg")
     why = CODECS["vvc-intra"].unavailable()
     assert why is not None
     assert "WORKBENCH_FFMPEG=/nowhere/ffmpeg" in why
@@ -254,10 +254,10 @@ def test_an_own_program_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch
 def test_an_own_program_without_the_encoder_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    program = fake_program(
+    fake = fake_program(
         tmp_path, 'echo "ffmpeg version 4.0 Copyright"; echo " V....D libx264  H.264"'
     )
-    monkeypatch.setenv(process.SETTING, program)
+    monkeypatch.setenv(program.SETTING, fake)
     with pytest.raises(errors.PluginError, match="vvc-intra: .*no encoder libvvenc"):
         CODECS["vvc-intra"].versions()
     why = CODECS["vvc-intra"].unavailable()
@@ -266,10 +266,16 @@ def test_an_own_program_without_the_encoder_is_named(
     assert CODECS["avc-intra"].unavailable() is None
 
 
+def test_the_encoders_of_an_own_program_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(program.SETTING, program.executable())
+    versions = CODECS["avc-intra"].versions()
+    assert {"libx264", "libx265", "libvvenc"} < set(versions["ffmpeg encoders"].split())
+
+
 def test_a_program_that_is_not_ffmpeg_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(process.SETTING, fake_program(tmp_path, "echo hello"))
+    monkeypatch.setenv(program.SETTING, fake_program(tmp_path, "echo hello"))
     with pytest.raises(errors.PluginError, match="does not answer as ffmpeg does"):
         CODECS["avc-intra"].versions()
 
@@ -295,7 +301,7 @@ def test_a_program_that_hangs_dies_or_fails_while_decoding_is_a_stream_error(
     stream = codec.encode(photos[0], codec.points[0])
     if "sleep" in body:
         monkeypatch.setattr(process, "START_S", 0.3)
-    monkeypatch.setenv(process.SETTING, fake_program(tmp_path, body))
+    monkeypatch.setenv(program.SETTING, fake_program(tmp_path, body))
     with pytest.raises(errors.StreamError, match=message):
         codec.decode(stream, "image")
 
@@ -303,8 +309,8 @@ def test_a_program_that_hangs_dies_or_fails_while_decoding_is_a_stream_error(
 def test_an_encoder_that_fails_is_a_plugin_error_with_its_first_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: list[np.ndarray]
 ) -> None:
-    program = fake_program(tmp_path, "echo '[libx264 @ 0x1] bad option'; echo more; exit 1")
-    monkeypatch.setenv(process.SETTING, program)
+    fake = fake_program(tmp_path, "echo '[libx264 @ 0x1] bad option'; echo more; exit 1")
+    monkeypatch.setenv(program.SETTING, fake)
     codec = CODECS["avc-intra"]()
     with pytest.raises(errors.PluginError, match="72x48: ffmpeg ended with status 1: bad option$"):
         codec.encode(photos[0], codec.points[0])
@@ -313,7 +319,7 @@ def test_an_encoder_that_fails_is_a_plugin_error_with_its_first_line(
 def test_an_encoder_that_loses_pictures_is_a_plugin_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: list[np.ndarray]
 ) -> None:
-    monkeypatch.setenv(process.SETTING, fake_program(tmp_path, "exit 0"))
+    monkeypatch.setenv(program.SETTING, fake_program(tmp_path, "exit 0"))
     codec = CODECS["hevc-intra"]()
     with pytest.raises(errors.PluginError, match="wrote 0 pictures for 2"):
         codec.encode_many(photos[:2], codec.points[0])

@@ -5,7 +5,7 @@ module                    what it does
 ========================  ==========================================================
 ``avc hevc av1 vvc``      the codecs: encoder settings and rate points
 ``intra``                 what they share: batches, the stream's header, decoding
-``process``               finds and runs the ffmpeg program
+``program``, ``process``  finding and running the ffmpeg program
 ``colour``                RGB to and from raw YCbCr planes
 ``annexb``, ``obu``       cutting a stream into pictures
 ========================  ==========================================================

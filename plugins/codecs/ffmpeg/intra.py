@@ -5,8 +5,9 @@ The stream of a picture::
     4        CRC-32 of all that follows, little-endian
     1..3     width in pixels, unsigned LEB128
     1..3     height in pixels, unsigned LEB128
-    rest     the access unit (AV1: temporal unit) with its parameter sets, as the encoder wrote it;
-             left out are only what no decoder needs: delimiters and encoder messages
+    rest     the access unit (AV1: temporal unit) with its parameter sets, as the encoder wrote it,
+             but without delimiters and encoder messages, which no decoder needs, and with fields
+             that only number the picture set as for a first one
 
 The size stands there because pictures are padded to what a format can hold, by repeating their
 edge, and cropped after decoding; the checksum because slices have none: a cut or damaged stream
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import workbench
 from workbench.errors import PluginError, StreamError
-from workbench_plugins.codecs.ffmpeg import process
+from workbench_plugins.codecs.ffmpeg import process, program
 from workbench_plugins.codecs.ffmpeg.obu import leb128, to_leb128
 
 if TYPE_CHECKING:
@@ -81,12 +82,12 @@ class IntraCodec(workbench.Codec):
     @classmethod
     def unavailable(cls) -> str | None:
         why = super().unavailable()
-        if why is not None or process.own_binary() is None:
+        if why is not None or program.own_binary() is None:
             return why
         # Plugins are listed without starting anything: the encoders are known once versions()
         # has asked the program for them.
         try:
-            known = process.known(process.executable())
+            known = program.known(program.executable())
             return cls._lacks(known) if known else None
         except PluginError as error:
             return str(error)
@@ -95,10 +96,12 @@ class IntraCodec(workbench.Codec):
     def versions(cls) -> dict[str, str]:
         """Versions of the Python packages, the ffmpeg program and the encoder library.
 
+        Of a program that the user named, also the list of its encoders.
+
         Raises:
             PluginError: the program cannot be run or lacks the encoder.
         """
-        build = process.build(process.executable())
+        build = program.build(program.executable())
         if why := cls._lacks(build):
             raise PluginError(f"{cls.name}: {why}")
         raw = cls.layout().raw(128, 128)
@@ -107,14 +110,17 @@ class IntraCodec(workbench.Codec):
         )
         found = re.search(cls.version_pattern, said)
         library = found[1].decode(errors="replace") if found else "unknown"
-        return {**super().versions(), "ffmpeg": build.version, cls.encoder: library}
+        versions = {**super().versions(), "ffmpeg": build.version, cls.encoder: library}
+        if program.own_binary() is not None:
+            versions["ffmpeg encoders"] = " ".join(sorted(build.encoders))
+        return versions
 
     @classmethod
-    def _lacks(cls, build: process.Build) -> str | None:
+    def _lacks(cls, build: program.Build) -> str | None:
         if cls.encoder in build.encoders:
             return None
         return (
-            f"{build.path} has no encoder {cls.encoder}: set {process.SETTING} to an ffmpeg "
+            f"{build.path} has no encoder {cls.encoder}: set {program.SETTING} to an ffmpeg "
             "built with it, or install imageio-ffmpeg 0.8 or newer and unset it"
         )
 
@@ -217,8 +223,11 @@ def _unpack(codec: str, stream: Any) -> tuple[int, int, bytes]:
         raise StreamError(
             f"{codec}: the stream of {len(stream)} bytes is cut or damaged: its checksum differs"
         )
-    width, position = leb128(body, 0)
-    height, position = leb128(body, position)
+    try:
+        width, position = leb128(body, 0)
+        height, position = leb128(body, position)
+    except StreamError as error:
+        raise StreamError(f"{codec}: {error}") from None
     if not (width and height and width * height <= MAX_PIXELS):
         raise StreamError(
             f"{codec}: the stream says {width}x{height} pixels, outside 1..{MAX_PIXELS}"
