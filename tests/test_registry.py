@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import workbench
-from workbench import registry
+from workbench import registry, rows
+from workbench.container import Stream
 from workbench.errors import PluginError
+from workbench.provenance import plugin_key
 
 
 def test_points_are_found_by_label_by_number_and_between_the_listed() -> None:
@@ -108,3 +111,124 @@ def test_listing_plugins_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] {}"
+
+
+FAMILY = '''
+from workbench.provenance import plugin_key
+
+
+class Negative(workbench.Codec):
+    """Codes the negative picture with another codec."""
+
+    name = "negative"
+    family = "CODEC"
+
+    @classmethod
+    def of(cls, argument, registry):
+        inner = registry.codec(argument)
+
+        class Made(cls):
+            name = f"negative:{argument}"
+            family = ""
+            points = inner.points
+
+            @classmethod
+            def fingerprint(cls):
+                return {"inner": plugin_key(inner)}
+
+            def encode(self, image, point):
+                return inner().encode(255 - image, point)
+
+            def decode(self, stream, output):
+                return 255 - inner().decode(stream, output)
+
+        return Made
+
+
+@workbench.hookimpl
+def workbench_codecs():
+    return [Negative]
+'''
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> str:
+    return write_plugin(tmp_path / "negative.py", FAMILY)
+
+
+def test_a_family_makes_a_codec_of_its_argument_once(family: str) -> None:
+    found = registry.load([family])
+    made = found.codec("negative:jpeg")
+    assert made.name == "negative:jpeg"
+    assert made is found.codec("negative:jpeg")
+    assert found.codec("negative:negative:jpeg").points is made.points
+    [(codec, [point])] = found.select_codecs("negative:jpeg@20")
+    assert (codec, point.label) == (made, "quality20")
+
+
+def test_all_leaves_families_out_and_lists_name_their_argument(
+    family: str, workbench_cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    chosen = registry.load([family]).select_codecs("all")
+    assert not [codec.name for codec, _ in chosen if codec.name.startswith("negative")]
+    listed = workbench_cli("list", "codecs", "--plugin", family).stdout.splitlines()
+    assert [line.split()[0] for line in listed if "negative" in line] == ["negative:CODEC"]
+    shown = workbench_cli("show", "codecs", "negative:jpeg", "--plugin", family).stdout
+    assert "quality20" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("negative:jpg", "no codec 'jpg'. Did you mean 'jpeg'"),
+        ("negatve:jpeg", "no codec 'negatve:jpeg'. Did you mean 'negative"),
+        ("negative", "negative is a family of codecs: write negative:CODEC"),
+        ("negative:", "negative is a family of codecs: write negative:CODEC"),
+        ("jpeg:webp", "no codec 'jpeg:webp'"),
+    ],
+)
+def test_a_name_that_no_family_can_make_gets_a_hint(family: str, name: str, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
+        registry.load([family]).codec(name)
+
+
+def test_a_family_that_makes_another_name_is_refused(tmp_path: Path) -> None:
+    wrong = FAMILY.replace('f"negative:{argument}"', 'f"positive:{argument}"')
+    file = write_plugin(tmp_path / "p.py", wrong)
+    with pytest.raises(PluginError, match="made a codec called 'positive:jpeg', not 'negative"):
+        registry.load([file]).codec("negative:jpeg")
+
+
+def test_a_family_and_a_codec_cannot_share_a_name(tmp_path: Path) -> None:
+    file = write_plugin(tmp_path / "p.py", FAMILY.replace('name = "negative"', 'name = "jpeg"'))
+    with pytest.raises(PluginError, match="the name 'jpeg' is taken"):
+        registry.load([file])
+
+
+def test_the_key_of_a_familys_codec_covers_the_codec_inside(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = registry.load([family])
+    before = plugin_key(found.codec("negative:jpeg"))
+    monkeypatch.setattr(found.codec("jpeg"), "versions", lambda: {"libjpeg": "another"})
+    assert plugin_key(found.codec("negative:jpeg")) != before
+
+
+def test_workers_strict_decoders_and_stream_files_find_a_familys_codec_by_name(
+    family: str, photos: Path, workbench_cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    workbench_cli(
+        "run", "--codecs", "negative:jpeg@20", "--tasks", "psnr", "--dataset", f"folder:{photos}",
+        "--workers", 2, "--strict", "--out", "run", "--plugin", family, check=True,
+    )  # fmt: skip
+    images = rows.load(photos.parent / "run").images
+    assert images["error"].isna().all()
+    assert len(images) == 3
+    photo = photos / "coffee.png"
+    workbench_cli("encode", "negative:jpeg@20", photo, "a.wbs", "--plugin", family, check=True)
+    workbench_cli("decode", "a.wbs", "a.png", "--plugin", family, check=True)
+    coded = Stream.from_bytes((photos.parent / "a.wbs").read_bytes())
+    assert (coded.codec, coded.point) == ("negative:jpeg", "quality20")
+    # The rate of a run is that of the file: the same bytes.
+    row = images[images["image"].str.startswith("coffee")].iloc[0]
+    assert row["n_bytes"] == coded.n_bytes(coded.layers)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from workbench.registry import Registry
     from workbench.weights import WeightFile
 
     Picture = NDArray[np.uint8]
@@ -242,6 +243,23 @@ class Codec(Plugin):
     lossless: ClassVar[bool] = False
     """Decodes to the very picture: run where it is named, or where tasks are their own reference,
     but not by ``all``."""
+    family: ClassVar[str] = ""
+    """What stands behind the colon of a family's names: ``CODEC`` where ``name:jpeg`` is one.
+
+    A family is no codec: its :meth:`of` makes one of each argument.
+    """
+
+    @classmethod
+    def of(cls, argument: str, registry: Registry) -> type[Codec]:
+        """Make the codec called ``name:argument``; families only. Import nothing heavy.
+
+        The class has an empty ``family``. Where it wraps another codec, its :meth:`fingerprint`
+        holds ``provenance.plugin_key`` of that codec, so that content keys cover it.
+
+        Raises:
+            PluginError: there is none of this argument; ``registry.codec`` does so for a codec.
+        """
+        raise PluginError(f"{cls.name}: a family must define of")
 
     def __init__(self, device: str = "cpu", threads: int = 1) -> None:
         self.device = device

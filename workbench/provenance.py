@@ -82,8 +82,14 @@ def _bare(tree: ast.Module) -> ast.Module:
     return tree
 
 
-# The contract and the messages shape no result, and change often.
-_HOST_WITHOUT_EFFECT = {"workbench", "workbench.api", "workbench.errors", "workbench.weights"}
+# The contract, the messages and the keys shape no result, and change often.
+_HOST_WITHOUT_EFFECT = {
+    "workbench",
+    "workbench.api",
+    "workbench.errors",
+    "workbench.provenance",
+    "workbench.weights",
+}
 
 
 def _local_imports(tree: ast.Module, name: str, path: Path) -> list[str]:

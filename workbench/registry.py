@@ -31,13 +31,32 @@ class Registry:
     """The plugins that were found, by name, and the reasons why others were refused."""
 
     codecs: dict[str, type[Codec]] = field(default_factory=dict)
+    families: dict[str, type[Codec]] = field(default_factory=dict)
     tasks: dict[str, type[Task]] = field(default_factory=dict)
     datasets: dict[str, type[Dataset]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    _made: dict[str, type[Codec]] = field(default_factory=dict, repr=False)
 
     def codec(self, name: str) -> type[Codec]:
-        """Return the codec of this name; raise PluginError with the nearest name otherwise."""
-        return _lookup(self.codecs, name, "codec")
+        """Return the codec of this name, ``jpeg`` or a family's ``vvc-residual:jpeg``.
+
+        Raises:
+            PluginError: there is none; it names the nearest.
+        """
+        if name in self.codecs:
+            return self.codecs[name]
+        if name not in self._made:
+            family, _, argument = name.partition(":")
+            known = {**self.codecs, **self.families}
+            kind = _lookup(known, family if family in self.families else name, "codec")
+            if not argument:
+                raise PluginError(f"{family} is a family of codecs: write {written(kind)}")
+            made = kind.of(argument, self)
+            if made.name != name or made.family:
+                raise PluginError(f"{family}: made a codec called {made.name!r}, not {name!r}")
+            _check_codec(made)
+            self._made[name] = made
+        return self._made[name]
 
     def task(self, name: str) -> type[Task]:
         """Return the task of this name; raise PluginError with the nearest name otherwise."""
@@ -58,23 +77,23 @@ class Registry:
     def select_codecs(self, spec: str | Iterable[str]) -> list[tuple[type[Codec], list[Point]]]:
         """Resolve ``all`` or ``jpeg,vvc-intra@qp32``: each codec with its points, once.
 
-        ``all`` leaves out lossless codecs, and those that are unavailable here; naming one of
-        these raises its reason.
+        ``all`` leaves out lossless codecs, families, and those that are unavailable here; naming
+        one of these last raises its reason.
         """
-        chosen: dict[str, dict[str, Point]] = {}
+        chosen: dict[type[Codec], dict[str, Point]] = {}
         for name in _split(spec):
             if name == "all":
                 for codec in self.codecs.values():
                     if not codec.lossless and not codec.unavailable():
-                        chosen.setdefault(codec.name, {}).update(
+                        chosen.setdefault(codec, {}).update(
                             (point.label, point) for point in codec.points
                         )
                 continue
             codec_name, _, label = name.partition("@")
             codec = _available(self.codec(codec_name))
             wanted = [codec.points.find(label, codec.name)] if label else codec.points
-            chosen.setdefault(codec.name, {}).update((point.label, point) for point in wanted)
-        return [(self.codecs[name], list(points.values())) for name, points in chosen.items()]
+            chosen.setdefault(codec, {}).update((point.label, point) for point in wanted)
+        return [(codec, list(points.values())) for codec, points in chosen.items()]
 
     def select_tasks(self, spec: str | Iterable[str]) -> list[type[Task]]:
         """Resolve ``all`` or ``psnr,ssim``; ``all`` leaves out what is unavailable here."""
@@ -149,7 +168,7 @@ def _collect(manager: pluggy.PluginManager, local: set[str]) -> Registry:
         for impl in sorted(hook.get_hookimpls(), key=lambda impl: str(impl.plugin_name)):
             try:
                 for plugin in impl.function():
-                    _add(plugin, base, found)
+                    _add(plugin, base, found, registry.families)
             except Exception as error:
                 reason = str(error) if isinstance(error, WorkbenchError) else repr(error)
                 # A user who names a file wants to hear of its faults at once.
@@ -159,16 +178,28 @@ def _collect(manager: pluggy.PluginManager, local: set[str]) -> Registry:
     return registry
 
 
-def _add(plugin: Any, base: type[P], found: dict[str, type[P]]) -> None:
+def written(codec: type[Codec]) -> str:
+    """How a codec's name is written: ``jpeg``, or ``vvc-residual:CODEC`` of a family."""
+    return f"{codec.name}:{codec.family}" if codec.family else codec.name
+
+
+def _add(
+    plugin: Any, base: type[P], found: dict[str, type[P]], families: dict[str, type[Codec]]
+) -> None:
     if not (isinstance(plugin, type) and issubclass(plugin, base)):
         raise PluginError(f"{plugin!r} is not a subclass of workbench.{base.__name__}")
     name = getattr(plugin, "name", None)
     if not isinstance(name, str) or not name or set(name) & set(",@ \t\n"):
         raise PluginError(f"{plugin.__name__}: name {name!r} must be a word without , @ or spaces")
-    if name in found and found[name] is not plugin:
-        other = found[name].__module__
-        raise PluginError(f"the name {name!r} is taken by {other}: choose another")
+    other: type[Plugin] | None = found.get(name)
     if issubclass(plugin, Codec):
+        other = other or families.get(name)
+    if other is not None and other is not plugin:
+        raise PluginError(f"the name {name!r} is taken by {other.__module__}: choose another")
+    if issubclass(plugin, Codec):
+        if plugin.family:
+            families[name] = plugin
+            return
         _check_codec(plugin)
     if issubclass(plugin, Task):
         if not getattr(plugin, "metrics", None):

@@ -38,7 +38,10 @@ def list_(
             _metric(metric, task) for task in found.tasks.values() for metric in task.metrics
         ]
     else:
-        entries = [_brief(entry) for entry in getattr(found, kind.value).values()]
+        known: dict[str, type[Plugin]] = dict(getattr(found, kind.value))
+        if kind is Kind.codecs:
+            known.update(found.families)
+        entries = [_brief(entry) for entry in known.values()]
     if as_json:
         print_json(entries)
         return
@@ -68,7 +71,9 @@ def show(
             raise PluginError(f"no metric {name!r}.{did_you_mean(name, metrics)}")
         details = metrics[name]
     else:
-        known: dict[str, type[Plugin]] = getattr(found, kind.value)
+        known: dict[str, type[Plugin]] = dict(getattr(found, kind.value))
+        if kind is Kind.codecs:
+            known[name] = found.families.get(name) or found.codec(name)
         if name not in known:
             raise PluginError(f"no {kind.value[:-1]} {name!r}.{did_you_mean(name, known)}")
         details = _details(known[name])
@@ -89,7 +94,8 @@ def show(
 
 def _brief(plugin: type[Plugin]) -> dict[str, Any]:
     about = (inspect.getdoc(plugin) or "").partition("\n")[0]
-    return {"name": plugin.name, "about": about, "unavailable": plugin.unavailable()}
+    name = registry.written(plugin) if issubclass(plugin, Codec) else plugin.name
+    return {"name": name, "about": about, "unavailable": plugin.unavailable()}
 
 
 def _details(plugin: type[Plugin]) -> dict[str, Any]:
@@ -103,7 +109,9 @@ def _details(plugin: type[Plugin]) -> dict[str, Any]:
         "module": plugin.__module__,
         "versions": plugin.versions() if reason is None else {},
     }
-    if issubclass(plugin, Codec):
+    if issubclass(plugin, Codec) and plugin.family:
+        details["written as"] = registry.written(plugin)
+    elif issubclass(plugin, Codec):
         points = plugin.points
         details["points"] = ", ".join(point.label for point in points)
         if points.limits:
