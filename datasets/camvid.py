@@ -42,7 +42,7 @@ class CamVid(workbench.Dataset):
 
         path = Path(self.argument, "labels", item.name).with_suffix(".png")
         labels = read_labels(path, item.width, item.height)
-        if labels.min() < 0 or labels.max() > VOID:
+        if labels.max() > VOID:
             raise DatasetError(
                 f"{path}: has the id {labels.max()}, CamVid's are 0 to {VOID}: "
                 "it is not the twelve-class form"

@@ -20,7 +20,8 @@ class OpenImages(workbench.Dataset):
     """Pictures with a table of boxes: ``openimages:IMAGES:BOXES.csv[:CLASSES.csv]``.
 
     The pictures are those that the table names, ``ImageID.jpg``. Classes are called as in the
-    table (``/m/01g317``), or as in the published table of class descriptions where it is given.
+    table (``/m/01g317``), or, where the published table of class descriptions is given, as there
+    in lower case, which is how COCO's detectors call theirs.
     Boxes of groups are crowds. Which classes were verified to be absent is not known here, so a
     detection of any class counts, unlike in the Open Images challenge.
     """
@@ -59,7 +60,7 @@ class OpenImages(workbench.Dataset):
         names = {}
         if file:
             lines = _lines(file)
-            names = {line[0]: line[1] for line in csv.reader(lines) if len(line) >= 2}
+            names = {line[0]: line[1].lower() for line in csv.reader(lines) if len(line) >= 2}
         labels = sorted({row["LabelName"] for rows in self._rows.values() for _, row in rows})
         unnamed = [label for label in labels if file and label not in names]
         if unnamed:

@@ -249,7 +249,7 @@ def test_open_images_boxes_become_pixels_and_groups_become_crowds(openimages: Pa
     assert [(a["category_id"], a["bbox"], a["iscrowd"]) for a in target["annotations"]] == [
         (1, [2.0, 0.0, 2.0, 3.0], 0), (2, [0.0, 3.0, 8.0, 3.0], 1),
     ]  # fmt: skip
-    assert target["categories"] == [{"id": 1, "name": "Person"}, {"id": 2, "name": "Car"}]
+    assert target["categories"] == [{"id": 1, "name": "person"}, {"id": 2, "name": "car"}]
 
 
 def test_open_images_without_descriptions_names_classes_by_label(openimages: Path) -> None:
