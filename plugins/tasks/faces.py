@@ -22,8 +22,7 @@ SAME_FACE_IOU = 0.5
 
 
 class FacePrivacy(workbench.Task):
-    """Share of the faces found in the originals that are found in the decoded pictures: lower is
-    more private.
+    """Share of the originals' faces that a detector finds after coding: lower is more private.
 
     The detector is OpenCV's cascade of Haar features for frontal faces. It errs both ways, so the
     reference are its own finds on the originals, whatever the dataset: the value says what coding
