@@ -82,12 +82,24 @@ class Series:
         """Whether the metric has values of pictures; else only the whole set has one."""
         return metric.name in self.values
 
-    def valid(self, metric: Metric) -> Mask:
+    def boundless(self, metric: Metric) -> Mask:
+        """Pictures that are infinite at every point [N], as a grey one's PSNR-YUV is.
+
+        They say nothing of a curve and no mean can have them. One point alone tells no such
+        picture from a lossless codec.
+        """
+        values = self.values[metric.name]
+        found: Mask = (np.isinf(values) | ~self.ok).all(axis=0) & self.ok.any(axis=0)
+        return found if len(self.points) > 1 else np.zeros_like(found)
+
+    def valid(self, metric: Metric, aggregation: Aggregation) -> Mask:
         """Where a picture counts for this metric [P, N]; sets count every decoded picture."""
         if not self.per_image(metric):
             return self.ok
         found: Mask = self.ok & ~np.isnan(self.values[metric.name])
-        return found
+        if aggregation == "pooled" and metric.pool == "mse":
+            return found  # infinite PSNR is an MSE of 0, which pools
+        return found & ~self.boundless(metric)
 
 
 @dataclass
@@ -166,7 +178,7 @@ def point_values(series: Series, metric: Metric, aggregation: Aggregation) -> li
         missing = Value(None, "not measured", 0)
         found = series.sets.get(metric.name, {})
         return [found.get(point, missing) for point in series.points]
-    valid = series.valid(metric)
+    valid = series.valid(metric, aggregation)
     identical = (np.isinf(series.values[metric.name]) & valid).sum(axis=1)
     counts = valid.sum(axis=1)
     values = qualities(series, metric, aggregation, valid)[0]
@@ -181,5 +193,5 @@ def _value(value: float, n_images: int, identical: int, metric: Metric) -> Value
         return Value(None, "no picture has a value", 0)
     if math.isfinite(value):
         return Value(value, None, n_images)
-    reason = f"{identical} of {n_images} pictures are identical: {metric.label} is infinite"
+    reason = f"{identical} of {n_images} pictures are without error: {metric.label} is infinite"
     return Value(None, reason, n_images)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("rate_bpp", "container_rate_bpp", "encode_s", "decode_s")
+PLAIN_FOLDERS = ("images", "image", "img", "imgs", "pictures", "photos", "rgb")
+SPLITS = ("train", "val", "test", "valid", "validation")
 
 
 def collect(rows: Rows, known: dict[str, Metric]) -> Measured:
@@ -26,8 +28,8 @@ def collect(rows: Rows, known: dict[str, Metric]) -> Measured:
     sets, known = _own_references(rows.sets, known)
     measured = [name for name in images.columns if name not in KEPT]
     measured += [name for name in sets["metric"].dropna().unique() if name not in measured]
-    # The error in the picture's own unit leads; other metrics stay in the order of their plugins.
-    ordered = sorted(known.items(), key=lambda item: item[1].pool != "mse")
+    # PSNRs lead, as readers expect; other metrics stay in the order of their plugins.
+    ordered = sorted(known.items(), key=lambda m: (m[1].pool != "mse", m[1].unit != "dB"))
     metrics = {name: metric for name, metric in ordered if name in measured}
     for name in measured:
         if name not in metrics:
@@ -73,10 +75,13 @@ def _titles(datasets: list[str]) -> dict[str, str]:
 
 
 def short_name(dataset: str) -> str:
-    """Return the last folder of ``folder:PATH`` and ``coco:IMAGES:ANNOTATIONS``."""
+    """Return the telling end of a path: ``coco/val`` of ``coco:/data/coco/val/images:FILE``."""
     scheme, _, argument = dataset.partition(":")
     parts = [part for part in re.split(r"[/\\]", argument.partition(":")[0]) if part.strip(".")]
-    return parts[-1] if parts else scheme
+    while len(parts) > 1 and parts[-1].lower() in PLAIN_FOLDERS:
+        parts.pop()
+    split = bool(parts) and parts[-1].lower() in SPLITS
+    return "/".join(parts[-2 if split else -1 :]) or scheme
 
 
 def _series_of(group: pd.DataFrame, items: list[dict[str, Any]], names: list[str]) -> list[Series]:

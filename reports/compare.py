@@ -40,7 +40,9 @@ class Comparison:
         self.aggregation: Aggregation = aggregation
         self.resamples = resamples
         self.per_image = all(s.per_image(panel.metric) for s in panel.series.values())
-        self.valid = {label: s.valid(panel.metric) for label, s in panel.series.items()}
+        self.valid = {
+            label: s.valid(panel.metric, aggregation) for label, s in panel.series.items()
+        }
         self._cuts: dict[tuple[str, bytes], _Cut] = {}
 
     def pictures(self, anchor: str, test: str) -> tuple[Mask, list[str]]:
@@ -85,7 +87,8 @@ class Comparison:
         same = np.isinf(series.values[metric.name]) & mask
         for p in np.flatnonzero(~use & mask.any(axis=1)):
             why = (
-                f"{same[p].sum()} of {n_images} pictures are identical, {metric.label} is infinite"
+                f"{same[p].sum()} of {n_images} pictures are without error, "
+                f"{metric.label} is infinite"
                 if same[p].any()
                 else f"its rate is {rate[0, p]:g} bpp"
             )
@@ -151,7 +154,8 @@ class Comparison:
         higher = self.panel.metric.higher_is_better
         low = high = None
         n_resamples = 0
-        if level is not None and len(a.rate) and len(t.rate):
+        drawn = len(a.rate) and len(t.rate) and len(a.curve) > 1 and len(t.curve) > 1
+        if level is not None and drawn:
             interval = bd.bootstrap(
                 a, t, kind=kind, method=method, higher_is_better=higher, level=level
             )
@@ -162,6 +166,8 @@ class Comparison:
             result = function(a.curve, t.curve, method=method, higher_is_better=higher)
             if level is None:
                 why = "not drawn for this method"
+            elif result.value is None:
+                why = result.reason
             elif self.per_image:
                 why = "one picture cannot be resampled"
             else:

@@ -77,7 +77,7 @@ def draw_curves(
         title = f"{panel.title} · {_n_pictures(panel)}"
         if panel.metric.pool != "set":
             title += f" · {how}"
-        ax.set_title(plain(title), loc="left", fontsize=8, color="0.35")
+        ax.set_title(plain(title, 2 * LONGEST), loc="left", fontsize=8, color="0.35")
         if known:
             handles += [Line2D([], [], linestyle="", label="published:"), *known]
         legend = fig.legend(
@@ -93,10 +93,9 @@ def _points(panel: Panel, aggregation: Aggregation) -> tuple[pd.DataFrame, list[
     """Return all drawable points: curve, part (total or enhancement), rate, quality, partial."""
     found, notes = [], []
     for label, series in panel.series.items():
-        valid = series.valid(panel.metric)
-        values = point_values(
-            series, panel.metric, aggregation if series.per_image(panel.metric) else "pooled"
-        )
+        how = aggregation if series.per_image(panel.metric) else "pooled"
+        valid = series.valid(panel.metric, how)
+        values = point_values(series, panel.metric, how)
         parts = {"total": "rate_bpp"}
         if series.enhancement_bpp is not None:
             parts["enhancement"] = "enhancement_bpp"
@@ -112,11 +111,12 @@ def _points(panel: Panel, aggregation: Aggregation) -> tuple[pd.DataFrame, list[
                             "part": part,
                             "rate": rate[p],
                             "quality": score.value,
+                            "n_images": score.n_images,
                             "single": len(series.points) == 1,
                             "partial": score.n_images < len(series.images),
                         }
                     )
-    columns = ["curve", "part", "rate", "quality", "single", "partial"]
+    columns = ["curve", "part", "rate", "quality", "n_images", "single", "partial"]
     kinds = {"rate": float, "quality": float, "single": bool, "partial": bool}
     frame = pd.DataFrame(found, columns=columns).astype(kinds)
     return frame.sort_values("rate", kind="stable"), notes
@@ -167,7 +167,7 @@ def _legend(ax: Axes, panel: Panel, points: pd.DataFrame, looks: dict[str, Style
         series = panel.series[label]
         text = plain(label)
         if own["partial"].any():
-            fewest = min(v.n_images for v in point_values(series, panel.metric, "pooled"))
+            fewest = int(own["n_images"].min())
             text += f" ({fewest} of {len(series.images)} pictures)"
         for part in dict.fromkeys(own["part"]):
             dotted = part == "enhancement"

@@ -62,5 +62,5 @@ def draw_matrix(panel: Panel, rows: Sequence[dict[str, Any]], method: str) -> Fi
         ax.set_ylabel("anchor")
         ax.set_xlabel("codec compared with it")
         heading = f"{panel.title} · {panel.metric.label} · {method}"
-        ax.set_title(plain(heading), loc="left", fontsize=8, color="0.35")
+        ax.set_title(plain(heading, 2 * LONGEST), loc="left", fontsize=8, color="0.35")
     return fig

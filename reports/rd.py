@@ -64,6 +64,11 @@ def _rows(series: Series, metrics: dict[str, Metric]) -> list[dict[str, Any]]:
         for name, metric in metrics.items()
         if series.has(metric)
     }  # fmt: skip
+    boundless = {
+        name: int(series.boundless(metric).sum())
+        for name, metric in metrics.items()
+        if series.per_image(metric)
+    }
     rows = []
     for p, point in enumerate(series.points):
         n_images, n_failed = int(series.ok[p].sum()), int(series.failed[p].sum())
@@ -86,23 +91,29 @@ def _rows(series: Series, metrics: dict[str, Metric]) -> list[dict[str, Any]]:
                 "mean_reason": found["mean"][p].reason,
                 "pooled": found["pooled"][p].value,
                 "pooled_reason": found["pooled"][p].reason,
-                "n_images": found["pooled"][p].n_images,
+                "n_images": found["mean" if series.per_image(metrics[name]) else "pooled"][
+                    p
+                ].n_images,
             }
             for name, found in scored.items()
         }
-        row["warnings"] = _warnings(row)
+        row["warnings"] = _warnings(row, boundless)
         rows.append(row)
     return rows
 
 
-def _warnings(row: dict[str, Any]) -> list[str]:
+def _warnings(row: dict[str, Any], boundless: dict[str, int]) -> list[str]:
     found = []
     if row["n_images"] < row["n_dataset"]:
         failed = f", {row['n_failed']} failed" if row["n_failed"] else ""
         found.append(f"partial: {row['n_images']} of {row['n_dataset']} pictures{failed}")
     for name, score in row["metrics"].items():
         if 0 < score["n_images"] < row["n_images"]:
-            found.append(f"partial: {name} of {score['n_images']} of {row['n_images']} pictures")
+            infinite = boundless.get(name)
+            why = f", {infinite} are infinite at every point" if infinite else ""
+            found.append(
+                f"partial: {name} of {score['n_images']} of {row['n_images']} pictures{why}"
+            )
     return found
 
 

@@ -53,9 +53,9 @@ def make_styles(series: Sequence[Series]) -> dict[tuple[str, str], Style]:
     return styles
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = LONGEST) -> str:
     """Return text that matplotlib draws as it is (no formulas), cut where it is very long."""
-    short = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
     return short.replace("$", r"\$")
 
 

@@ -21,6 +21,7 @@ from workbench.errors import WorkbenchError
 from workbench.scoring import resampling_counts
 from workbench.store import Store
 from workbench_reports import Options, Report, write
+from workbench_reports.collect import short_name
 
 METRICS = {
     "psnr_rgb": Metric("psnr_rgb", "PSNR-RGB", "PSNR over R, G, B", "dB", pool="mse"),
@@ -76,8 +77,8 @@ class Run:
     ) -> None:  # fmt: skip
         row = {"key": f"{codec}/{point}/{output}/{reference}", "dataset": self.dataset,
                "codec": codec, "point": point, "output": output, "task": "detection",
-               "metric": metric, "value": value, "reason": None if value is not None else "no boxes",
-               "reference": reference, "resamples": resamples,
+               "metric": metric, "value": value, "reference": reference,
+               "reason": None if value is not None else "no boxes", "resamples": resamples,
                "n_images": len(self.sizes)}  # fmt: skip
         self.tables.setdefault("sets", []).append(row)
 
@@ -154,10 +155,10 @@ def test_identical_pictures_leave_the_mean_empty_and_pool_as_no_error(
     made = make_report(run)
     score = rd_of(made)["metrics"]["psnr_rgb"]
     assert score["mean"] is None
-    assert score["mean_reason"] == "1 of 2 pictures are identical: PSNR-RGB is infinite"
+    assert score["mean_reason"] == "1 of 2 pictures are without error: PSNR-RGB is infinite"
     assert score["pooled"] == pytest.approx(psnr(50.0))  # MSEs of 0 and 100
-    assert "1 of 2 pictures are identical" in (made.out / "rd.md").read_text()
-    assert "1 of 2 pictures are identical" in (made.out / "rd.csv").read_text()
+    assert "1 of 2 pictures are without error" in (made.out / "rd.md").read_text()
+    assert "1 of 2 pictures are without error" in (made.out / "rd.csv").read_text()
 
 
 def test_half_the_bytes_at_equal_quality_is_minus_50_percent_for_every_method_and_resample(
@@ -342,6 +343,59 @@ def test_a_lossless_codec_of_one_point_is_a_line_and_is_not_compared(
     assert {r["curve"] for r in made.bd["rows"]} == {"avif"}
     assert {r["anchor"] for r in made.bd["matrix"]} == {"avif", "webp"}
     assert rd_of(made, codec="png")["metrics"]["lpips"]["mean"] == 0
+
+
+def test_a_curve_without_any_usable_point_is_null_with_a_reason(
+    tmp_path: Path, make_report: Any
+) -> None:
+    run = Run(tmp_path / "run")
+    curve(run, "jpeg")
+    for p in range(2):
+        for i, image in enumerate(run.sizes):
+            # At either point half of the pictures are lossless, and not the same half.
+            values = {"psnr_rgb": math.inf if (i + p) % 2 else 30.0 + p}
+            run.cell("webp", f"q{p}", image, {"image": {"n_bytes": 100 + p, "metrics": values}})
+    row = bd_of(make_report(run), metric="psnr_rgb", method="pchip")
+    assert row["bd_rate_percent"] is None
+    assert row["bd_rate_reason"] == "a curve needs two points at least"
+    assert row["bd_rate_interval_reason"] == row["bd_rate_reason"]
+    assert "2 of 4 pictures are without error" in " ".join(row["warnings"])
+
+
+def test_a_picture_that_is_infinite_at_every_point_is_left_out_of_means_and_named(
+    tmp_path: Path, make_report: Any
+) -> None:
+    run = Run(tmp_path / "run")
+    curve(run, "jpeg")
+    curve(run, "webp", 0.5)
+    for score in run.tables["scores"]:
+        if score["metric"] == "psnr_rgb" and "jpeg" in score["key"] and "a.png" in score["key"]:
+            score |= {"value": None, "reason": "identical pictures"}
+    made = make_report(run, metrics=["psnr_rgb"])
+    row = rd_of(made, codec="jpeg", point="q0")
+    # The pictures b, c and d have 25, 24 and 23 dB.
+    assert row["metrics"]["psnr_rgb"]["mean"] == pytest.approx(24)
+    assert row["metrics"]["psnr_rgb"]["n_images"] == 3
+    assert row["warnings"] == [
+        "partial: psnr_rgb of 3 of 4 pictures, 1 are infinite at every point"
+    ]
+    compared = bd_of(made, method="pchip")
+    assert compared["n_images"] == 3
+    assert compared["bd_rate_percent"] == pytest.approx(-50)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "short"),
+    [
+        ("kodak", "kodak"),
+        ("folder:/data/kodak/", "kodak"),
+        ("folder:.", "folder"),
+        ("coco:/data/coco/val/images:/data/coco/val/instances.json", "coco/val"),
+        ("folder:images", "images"),
+    ],
+)
+def test_datasets_have_short_names(dataset: str, short: str) -> None:
+    assert short_name(dataset) == short
 
 
 def test_json_has_no_nan_and_csv_reads_back(tmp_path: Path, make_report: Any) -> None:

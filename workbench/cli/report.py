@@ -80,13 +80,13 @@ def _print(console: Console, result: Any) -> None:
     for summary in (table for tables in result.headline.values() for table in tables):
         widest = max([len(row[0]) for row in summary.rows], default=5)
         # Columns that do not fit beside each other make another table; intervals are in the report.
-        fitting = max(1, (console.width - widest - 4) // 12)
+        fitting = max(1, (console.width - widest - 4) // 13)
         for start in range(1, len(summary.headings), fitting):
             some = slice(start, start + fitting)
             table = Table(title=Text(summary.title), box=SIMPLE, title_justify="left")
             table.add_column("codec", no_wrap=True)
             for heading in summary.headings[some]:
-                table.add_column(Text(heading), justify="right", width=9)
+                table.add_column(Text(heading), justify="right", width=10, overflow="fold")
             for row in summary.rows:
                 cells = (Text(re.sub(r" \[.*\]", "", cell)) for cell in row[some])
                 table.add_row(Text(row[0]), *cells)
