@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from workbench import errors, images
-from workbench_plugins.codecs.ffmpeg import annexb, intra, process, program, workbench_codecs
+from workbench_plugins import ffmpeg_binary
+from workbench_plugins.codecs.ffmpeg import annexb, intra, process, workbench_codecs
 
 CODECS = {codec.name: codec for codec in workbench_codecs()}
 every_codec = pytest.mark.parametrize("name", CODECS)
@@ -69,6 +70,16 @@ def test_a_picture_has_the_same_bytes_alone_in_a_batch_and_with_two_threads(
     # Two threads: two processes with two pictures each, or one process with two threads.
     assert kind(threads=2).encode_many(photos, point) == alone
     assert kind(threads=2).encode(photos[1], point) == alone[1]
+
+
+@every_codec
+def test_many_threads_leave_the_bytes_alone(name: str) -> None:
+    # From 8 threads on encoders like to cut a picture into tiles or slices, if it is large enough.
+    from skimage import data
+
+    photo, kind = np.ascontiguousarray(data.coffee()[:256, :512]), CODECS[name]
+    alone = kind(threads=1).encode(photo, kind.points[1])
+    assert kind(threads=16).encode(photo, kind.points[1]) == alone
 
 
 @every_codec
@@ -222,7 +233,7 @@ def test_noise_that_libvvenc_cannot_hold_is_an_error_with_its_cure() -> None:
 @every_codec
 def test_versions_name_the_program_and_the_encoder_library(name: str) -> None:
     versions = CODECS[name].versions()
-    assert versions["ffmpeg"].startswith("ffmpeg version ")
+    assert versions["ffmpeg"] == ffmpeg_binary.version()
     assert versions[CODECS[name].encoder] != "unknown"
     assert {"imageio-ffmpeg", "ffmpeg-python"} < set(versions)
     assert CODECS[name].unavailable() is None
@@ -237,17 +248,17 @@ def test_listing_the_codecs_starts_no_process_and_imports_no_numpy() -> None:
         "assert [c.unavailable() for c in workbench_codecs()] == [None] * 5\n"
         "assert not {'numpy', 'ffmpeg', 'imageio_ffmpeg'} & set(sys.modules)\n"
     )
-    for setting in ({}, {program.SETTING: sys.executable}):
+    for setting in ({}, {ffmpeg_binary.SETTING: sys.executable}):
         environment = {**os.environ, **setting}
         subprocess.run([sys.executable, "-c", script], check=True, env=environment)
 
 
 def test_an_own_program_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(program.SETTING, "/nowhere/ffmpeg")
+    monkeypatch.setenv(ffmpeg_binary.SETTING, "/nowhere/ffmpeg")
     why = CODECS["vvc-intra"].unavailable()
     assert why is not None
     assert "WORKBENCH_FFMPEG=/nowhere/ffmpeg" in why
-    with pytest.raises(errors.PluginError, match="/nowhere/ffmpeg.*correct or unset it"):
+    with pytest.raises(errors.PluginError, match="/nowhere/ffmpeg: no such program"):
         CODECS["vvc-intra"].versions()
 
 
@@ -257,7 +268,7 @@ def test_an_own_program_without_the_encoder_is_named(
     fake = fake_program(
         tmp_path, 'echo "ffmpeg version 4.0 Copyright"; echo " V....D libx264  H.264"'
     )
-    monkeypatch.setenv(program.SETTING, fake)
+    monkeypatch.setenv(ffmpeg_binary.SETTING, fake)
     with pytest.raises(errors.PluginError, match="vvc-intra: .*no encoder libvvenc"):
         CODECS["vvc-intra"].versions()
     why = CODECS["vvc-intra"].unavailable()
@@ -267,7 +278,7 @@ def test_an_own_program_without_the_encoder_is_named(
 
 
 def test_the_encoders_of_an_own_program_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(program.SETTING, program.executable())
+    monkeypatch.setenv(ffmpeg_binary.SETTING, ffmpeg_binary.path())
     versions = CODECS["avc-intra"].versions()
     assert {"libx264", "libx265", "libvvenc"} < set(versions["ffmpeg encoders"].split())
 
@@ -275,8 +286,8 @@ def test_the_encoders_of_an_own_program_are_recorded(monkeypatch: pytest.MonkeyP
 def test_a_program_that_is_not_ffmpeg_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(program.SETTING, fake_program(tmp_path, "echo hello"))
-    with pytest.raises(errors.PluginError, match="does not answer as ffmpeg does"):
+    monkeypatch.setenv(ffmpeg_binary.SETTING, fake_program(tmp_path, "echo hello"))
+    with pytest.raises(errors.PluginError, match="is no ffmpeg"):
         CODECS["avc-intra"].versions()
 
 
@@ -301,7 +312,7 @@ def test_a_program_that_hangs_dies_or_fails_while_decoding_is_a_stream_error(
     stream = codec.encode(photos[0], codec.points[0])
     if "sleep" in body:
         monkeypatch.setattr(process, "START_S", 0.3)
-    monkeypatch.setenv(program.SETTING, fake_program(tmp_path, body))
+    monkeypatch.setenv(ffmpeg_binary.SETTING, fake_program(tmp_path, body))
     with pytest.raises(errors.StreamError, match=message):
         codec.decode(stream, "image")
 
@@ -310,7 +321,7 @@ def test_an_encoder_that_fails_is_a_plugin_error_with_its_first_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: list[np.ndarray]
 ) -> None:
     fake = fake_program(tmp_path, "echo '[libx264 @ 0x1] bad option'; echo more; exit 1")
-    monkeypatch.setenv(program.SETTING, fake)
+    monkeypatch.setenv(ffmpeg_binary.SETTING, fake)
     codec = CODECS["avc-intra"]()
     with pytest.raises(errors.PluginError, match="72x48: ffmpeg ended with status 1: bad option$"):
         codec.encode(photos[0], codec.points[0])
@@ -319,7 +330,7 @@ def test_an_encoder_that_fails_is_a_plugin_error_with_its_first_line(
 def test_an_encoder_that_loses_pictures_is_a_plugin_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photos: list[np.ndarray]
 ) -> None:
-    monkeypatch.setenv(program.SETTING, fake_program(tmp_path, "exit 0"))
+    monkeypatch.setenv(ffmpeg_binary.SETTING, fake_program(tmp_path, "exit 0"))
     codec = CODECS["hevc-intra"]()
     with pytest.raises(errors.PluginError, match="wrote 0 pictures for 2"):
         codec.encode_many(photos[:2], codec.points[0])

@@ -5,7 +5,8 @@ module                    what it does
 ========================  ==========================================================
 ``avc hevc av1 vvc``      the codecs: encoder settings and rate points
 ``intra``                 what they share: batches, the stream's header, decoding
-``program``, ``process``  finding and running the ffmpeg program
+``process``               runs the ffmpeg program
+``program``               the encoders that it has
 ``colour``                RGB to and from raw YCbCr planes
 ``annexb``, ``obu``       cutting a stream into pictures
 ========================  ==========================================================

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import workbench
 from workbench.errors import PluginError, StreamError
+from workbench_plugins import ffmpeg_binary
 from workbench_plugins.codecs.ffmpeg import process, program
 from workbench_plugins.codecs.ffmpeg.obu import leb128, to_leb128
 
@@ -82,15 +83,15 @@ class IntraCodec(workbench.Codec):
     @classmethod
     def unavailable(cls) -> str | None:
         why = super().unavailable()
-        if why is not None or program.own_binary() is None:
+        if why is not None or not program.is_own():
             return why
         # Plugins are listed without starting anything: the encoders are known once versions()
         # has asked the program for them.
         try:
-            known = program.known(program.executable())
-            return cls._lacks(known) if known else None
+            known = program.known_encoders()
         except PluginError as error:
             return str(error)
+        return cls._lacks(known) if known is not None else None
 
     @classmethod
     def versions(cls) -> dict[str, str]:
@@ -101,27 +102,26 @@ class IntraCodec(workbench.Codec):
         Raises:
             PluginError: the program cannot be run or lacks the encoder.
         """
-        build = program.build(program.executable())
-        if why := cls._lacks(build):
+        version, encoders = ffmpeg_binary.version(), program.encoders()
+        if why := cls._lacks(encoders):
             raise PluginError(f"{cls.name}: {why}")
         raw = cls.layout().raw(128, 128)
-        said = process.trial(
-            build.path, cls.encoder, cls.container, raw, tuple(cls.options(cls.points[0]).items())
-        )
+        options = tuple(cls.options(cls.points[0]).items())
+        said = process.trial(ffmpeg_binary.path(), cls.encoder, cls.container, raw, options)
         found = re.search(cls.version_pattern, said)
         library = found[1].decode(errors="replace") if found else "unknown"
-        versions = {**super().versions(), "ffmpeg": build.version, cls.encoder: library}
-        if program.own_binary() is not None:
-            versions["ffmpeg encoders"] = " ".join(sorted(build.encoders))
+        versions = {**super().versions(), "ffmpeg": version, cls.encoder: library}
+        if program.is_own():
+            versions["ffmpeg encoders"] = " ".join(sorted(encoders))
         return versions
 
     @classmethod
-    def _lacks(cls, build: program.Build) -> str | None:
-        if cls.encoder in build.encoders:
+    def _lacks(cls, encoders: frozenset[str]) -> str | None:
+        if cls.encoder in encoders:
             return None
         return (
-            f"{build.path} has no encoder {cls.encoder}: set {program.SETTING} to an ffmpeg "
-            "built with it, or install imageio-ffmpeg 0.8 or newer and unset it"
+            f"{ffmpeg_binary.path()} has no encoder {cls.encoder}: set {ffmpeg_binary.SETTING} to "
+            "an ffmpeg built with it, or unset it and install imageio-ffmpeg 0.8 or newer"
         )
 
     def encode(self, image: Picture, point: workbench.Point) -> bytes:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from workbench.errors import PluginError, StreamError, WorkbenchError
-from workbench_plugins.codecs.ffmpeg.program import executable
+from workbench_plugins import ffmpeg_binary
 
 FRAME_RATE = 30  # no picture's coding depends on it, but encoders want one
 
@@ -70,7 +70,7 @@ def encode(
     Raises:
         PluginError: the encoder refused, died, or did not end in time.
     """
-    program = executable()
+    program = ffmpeg_binary.path()
     count = len(frames) // raw.frame_bytes
     settings = {"c:v": encoder, "threads": threads, **options}
     coded, _ = _run(
@@ -112,7 +112,7 @@ def decode(
     """
     import ffmpeg
 
-    program = executable()
+    program = ffmpeg_binary.path()
     # Decoders hold whole blocks of up to 128 x 128 samples; what needs more is not this picture.
     largest = (raw.width + 255) * (raw.height + 255)
     source = ffmpeg.input(

@@ -40,10 +40,11 @@ class VvcIntra(IntraCodec):
     @classmethod
     def options(cls, point: workbench.Point) -> dict[str, str | int | float]:
         # Without MaxParallelFrames=0 VVenC holds back its first four pictures, and when ffmpeg's
-        # input ends just then it takes VVenC for finished and drops them all.
+        # input ends just then it takes VVenC for finished and drops them all. MTProfile=0: else
+        # eight threads or more would cut the picture into tiles, and change the bytes.
         params = (
             "IntraPeriod=1:GOPSize=1:DecodingRefreshType=idr:MCTF=0:BIM=0:ALFSpeed=0"
-            ":MaxParallelFrames=0"
+            ":MaxParallelFrames=0:MTProfile=0"
         )
         return {"preset": "fast", "qpa": 0, "qp": point.qp, "vvenc-params": params}
 
