@@ -13,12 +13,15 @@ import pytest
 from PIL import Image
 
 from workbench.errors import WeightsError
-from workbench_datasets.camvid import CLASSES
+from workbench_datasets.camvid import CLASSES, CamVid
 
 torch = pytest.importorskip("torch", reason="the extra learned is not installed")
 pytest.importorskip("safetensors", reason="the extra learned is not installed")
 
 from workbench_plugins.tasks.segmentation import small, train  # noqa: E402
+
+# What the model card says.
+CAMVID_MIOU = 0.610
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,3 +116,13 @@ def test_files_that_are_missing_damaged_or_of_other_classes_are_refused(
     small.save(file, small.build(2).state_dict(), ["cat", "dog"])
     with pytest.raises(WeightsError, match=r"knows \['cat', 'dog'\], camvid-segmenter has"):
         small.CamVidSegmenter().predict([np.zeros((8, 8, 3), np.uint8)])
+
+
+def test_the_shipped_network_reaches_its_miou_on_camvid(shared: Path) -> None:
+    dataset = CamVid(str(shared / "data" / "camvid" / "val"))
+    items = dataset.items()
+    task = small.CamVidSegmenter()
+    predictions = task.predict([dataset.load(item) for item in items])
+    targets = [dataset.load_target(item, "semantic") for item in items]
+    scores = task.evaluate(predictions, targets)
+    assert scores["camvid-segmenter.miou"] == pytest.approx(CAMVID_MIOU, abs=0.003)
