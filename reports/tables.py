@@ -19,6 +19,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "[": "{[}",  # at the start of a row it would be an argument of the line before
     "–": "--", "−": r"\textminus{}", "·": r"\textperiodcentered{}", "×": r"\texttimes{}",
 }  # fmt: skip
 
