@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,16 +48,17 @@ def halves(tmp_path: Path) -> Path:
 
 
 def test_training_lowers_the_loss_and_writes_a_file_that_predicts(
-    halves: Path, tmp_path: Path
+    halves: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "halves.safetensors"
-    done = subprocess.run(
-        [sys.executable, "-m", "workbench_plugins.tasks.segmentation.train",
-         "--dataset", f"camvid:{halves}", "--judge", f"camvid:{halves}", "--out", out,
-         "--steps", "20", "--every", "10", "--batch", "2", "--crop", "64", "32", "--lr", "5e-3"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    first, second, judged = map(json.loads, done.stdout.splitlines())
+    arguments = f"--dataset camvid:{halves} --judge camvid:{halves} --out {out} --steps 20"
+    more = "--every 10 --batch 2 --crop 64 32 --lr 5e-3"
+    monkeypatch.setattr(sys, "argv", ["train", *arguments.split(), *more.split()])
+    train.main()
+    first, second, judged = map(json.loads, capsys.readouterr().out.splitlines())
     assert second["loss"] < first["loss"]
     network, classes = small.load(out)
     assert classes == list(CLASSES)
