@@ -17,6 +17,7 @@ from typing import Any
 
 import workbench
 from workbench.errors import DatasetError
+from workbench_datasets.cityscapes import Cityscapes
 from workbench_datasets.coco_panoptic import CocoPanoptic
 from workbench_datasets.files import Coco, Folder
 from workbench_datasets.manifest import ManifestDataset
@@ -191,13 +192,11 @@ class CityscapesVal(ArchiveDataset):
 
     name = "cityscapes-val"
     manifest_file = "cityscapes-val.json"
-    licence = "Cityscapes terms of use: registration, non-commercial research"
-    targets = ("semantic", "boxes", "panoptic")
-    citation = "Cordts et al., The Cityscapes Dataset, CVPR 2016"
+    licence = Cityscapes.licence
+    targets = Cityscapes.targets
+    citation = Cityscapes.citation
 
     def opened(self, folder: Path) -> workbench.Dataset:
-        from workbench_datasets.cityscapes import Cityscapes
-
         return Cityscapes(f"{folder}:val")
 
 
