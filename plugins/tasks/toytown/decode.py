@@ -13,11 +13,11 @@ from workbench_plugins.tasks.toytown.network import STRIDE, THING_CLASSES
 SIDE_UNIT_PX = 8.0
 """The box head gives ln(distance / 8 px), so that its zero is a small box."""
 MOST_BOXES = 100
-NMS_IOU = 0.6
+NMS_IOU = 0.7
 LEAST_SCORE = 0.02
-LEAST_CENTRE = 0.2
+LEAST_CENTRE = 0.35
 MOST_CENTRES = 100
-LEAST_SEGMENT_PX = 24
+LEAST_SEGMENT_PX = 40
 
 
 def peaks(heat: Tensor) -> Tensor:
