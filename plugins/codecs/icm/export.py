@@ -96,7 +96,7 @@ def bd_rate_percent(anchor: list[RatePoint], test: list[RatePoint]) -> float | N
 def card(recipe: Recipe, path: Path, network: IcmNetwork, steps: int, hours: float) -> str:
     """The card without measurements, Markdown."""
     n_parameters = sum(p.numel() for p in network.parameters())
-    objective = recipe.objective
+    objective = recipe.objective.describe()
     data = "\n".join(f"- {LICENCES[source]}" for source in recipe.sources)
     return f"""# {recipe.name}
 

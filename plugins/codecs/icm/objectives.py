@@ -62,6 +62,16 @@ class Objective:
     radius: int = 1
     floor: float = 0.0
 
+    def describe(self) -> str:
+        """One line for a model card."""
+        return {
+            "mse": "R + λ · 255² · mse(x, x̂)",
+            "edges": f"R + λ · 255² · mse(x ⊙ m, x̂ ⊙ m), m = 1 within {self.radius} pixels of a "
+            f"boundary of share ≥ {self.alpha:g}, its square {self.floor:g} elsewhere",
+            "objects": "R + λ · 255² · mse(x ⊙ m, x̂ ⊙ m), m = 1 on objects, its square "
+            f"{self.floor:g} elsewhere",
+        }[self.name]
+
     def distortion(self) -> Distortion:
         """The function this section names."""
         if self.name == "mse":
