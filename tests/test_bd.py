@@ -519,3 +519,12 @@ def test_the_batched_pchip_leaves_ties_to_the_careful_path() -> None:
     quality = np.array([[30.0, 31.0, 31.0], [30.0, 31.0, 32.0]])
     _, done = pchip_gaps((log_rate, quality), (log_rate, quality), "rate")
     assert done.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("n_points", [0, 1])
+def test_bootstrap_of_curves_too_short_has_a_reason(n_points: int) -> None:
+    weights = bd.resampling_weights(5)
+    short = bd.mean_curves(np.ones((n_points, 5)), np.ones((n_points, 5)), weights, "short")
+    interval = bd.bootstrap(short, short)
+    assert interval.low is None
+    assert interval.reason

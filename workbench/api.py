@@ -187,9 +187,14 @@ class Plugin:
     @classmethod
     def unavailable(cls) -> str | None:
         """Why this plugin cannot work here, with the cure; None where it can. Imports nothing."""
+        return cls.not_installed() or _missing_weights(cls.weights)
+
+    @classmethod
+    def not_installed(cls) -> str | None:
+        """Which of ``requires`` are missing, with the cure; None where all are there."""
         missing = [name for name in cls.requires if not _installed(name)]
         if not missing:
-            return _missing_weights(cls.weights)
+            return None
         what = f"codec-workbench[{cls.extra}]" if cls.extra else " ".join(missing)
         return f"needs {', '.join(missing)}: pip install {what!r}"
 

@@ -21,6 +21,9 @@ def pchip_gaps(
     ``done`` is False where a row needs the care of :func:`workbench.bd.fit.average_gap`: ties, no
     overlap, missing values. ``gaps`` means nothing there.
     """
+    if min(anchor[0].shape[1], test[0].shape[1]) < 2:  # no curve to integrate
+        n_resamples = len(anchor[0])
+        return np.full(n_resamples, np.nan), np.zeros(n_resamples, dtype=bool)
     # Rows that divide by 0 or hold NaN are the ones marked as not done.
     with np.errstate(all="ignore"):
         curves = [_sorted(log_rate, quality, kind) for log_rate, quality in (anchor, test)]
@@ -39,8 +42,6 @@ def _sorted(log_rate: Array, quality: Array, kind: Kind) -> tuple[Array, Array]:
 
 
 def _distinct(x: Array) -> NDArray[np.bool_]:
-    if x.shape[1] < 2:
-        return np.zeros(len(x), dtype=bool)
     apart = SAME * np.ptp(x, axis=1)[:, None] + TINY
     distinct: NDArray[np.bool_] = (np.diff(x, axis=1) > apart).all(axis=1)
     return distinct

@@ -100,6 +100,12 @@ def _brief(plugin: type[Plugin]) -> dict[str, Any]:
 
 def _details(plugin: type[Plugin]) -> dict[str, Any]:
     reason = plugin.unavailable()
+    versions = {}
+    if reason is None:
+        try:
+            versions = plugin.versions()
+        except PluginError as error:  # what only shows when a program is asked, not listed
+            reason = str(error)
     details: dict[str, Any] = {
         "name": plugin.name,
         "about": inspect.getdoc(plugin) or "",
@@ -107,7 +113,7 @@ def _details(plugin: type[Plugin]) -> dict[str, Any]:
         "citation": plugin.citation,
         "needs": ", ".join(plugin.requires),
         "module": plugin.__module__,
-        "versions": plugin.versions() if reason is None else {},
+        "versions": versions,
     }
     if issubclass(plugin, Codec) and plugin.family:
         details["written as"] = registry.written(plugin)
