@@ -205,8 +205,10 @@ def test_a_decoder_that_gives_the_wrong_size_fails_by_name(
 def test_a_picture_that_cannot_be_read_fails_alone(photos: Path, tmp_path: Path) -> None:
     (photos / "broken.png").write_bytes((photos / "chelsea.png").read_bytes()[:500])
     (photos / "text.png").write_text("no picture")
-    summary = execute(Options("jpeg@50", "psnr", f"folder:{photos}", tmp_path / "run"))
-    assert summary.n_failed == 2
+    options = Options("jpeg@50", "psnr", f"folder:{photos}", tmp_path / "run")
+    assert execute(options).n_failed == 2
+    again = execute(options)
+    assert (again.n_measured, again.n_failed, again.n_failed_before) == (0, 0, 2)
     frame = rows.load(tmp_path / "run").images.set_index("image")
     assert frame["psnr_rgb"].notna().sum() == 3
     assert "cut or damaged picture" in frame.loc["broken.png", "error"]

@@ -181,13 +181,17 @@ def _unusable(
     codecs: Sequence[tuple[type[Codec], list[Point]]],
     plan: Plan,
 ) -> int:
-    """Write a failed row a point for each picture that cannot be used."""
+    """Write a failed row a point for each picture that cannot be used; count what is new."""
+    told = set(store.table("coded", ["key"]).to_pydict()["key"])
     failed = []
     for item in plan.unusable:
         known = replace(item, sha256=str(_listed(item)["sha256"]))
         for codec, points in codecs:
             for point in points:
                 key = planning.cell_key(codec.name, point, known)
+                if key in told:
+                    plan.n_failed_before += 1
+                    continue
                 cell = Cell(key, known, {})
                 job = Job(codec.name, point, (cell,))
                 failed.append(coded_row(setting, job, cell, error=item.error))
