@@ -13,10 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from workbench_datasets.files import describe_file
-
 import workbench
 from workbench.errors import DatasetError
+from workbench_datasets.files import describe_file
 
 SETTING = "WORKBENCH_DATA"
 

@@ -14,10 +14,10 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, features
-from workbench_plugins.codecs import avif, jpeg, jpeg2000, jpegxl, webp
 
 import workbench
 from workbench import errors, images
+from workbench_plugins.codecs import avif, jpeg, jpeg2000, jpegxl, webp
 
 MODULES = (jpeg, jpeg2000, jpegxl, webp, avif)
 CODECS = {codec.name: codec for module in MODULES for codec in module.workbench_codecs()}

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from workbench_datasets.manifest import Kodak
 
 from workbench import images, registry
 from workbench.errors import DatasetError
+from workbench_datasets.manifest import Kodak
 
 
 def test_a_folder_lists_its_pictures_by_name(photos: Path) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from workbench import images
+from workbench.errors import ImageError
 from workbench_plugins.tasks.quality import (
     dists,
     lpips,
@@ -20,9 +23,6 @@ from workbench_plugins.tasks.quality import (
     ssim,
     vmaf,
 )
-
-from workbench import images
-from workbench.errors import ImageError
 
 SHARED = Path(__file__).parents[2] / "shared"
 MODULES = (psnr, ssim, ms_ssim, vmaf, lpips, dists)

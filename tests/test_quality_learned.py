@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from workbench_plugins.tasks.quality import backbones, dists, lpips
 
 from workbench import images
 from workbench.errors import ImageError, WeightsError
+from workbench_plugins.tasks.quality import backbones, dists, lpips
 
 
 def noisy_pair(height, width, seed=0):

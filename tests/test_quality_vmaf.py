@@ -7,10 +7,10 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from workbench_plugins import ffmpeg_binary
-from workbench_plugins.tasks.quality import vmaf
 
 from workbench.errors import ImageError, PluginError
+from workbench_plugins import ffmpeg_binary
+from workbench_plugins.tasks.quality import vmaf
 
 
 def noisy_pair(height, width, seed=0):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from workbench_plugins.codecs import _guard
-
 import workbench
+from workbench_plugins.codecs import _guard
 
 if TYPE_CHECKING:
     from workbench.api import Picture

@@ -6,9 +6,8 @@ import io
 import struct
 from typing import TYPE_CHECKING, Any
 
-from workbench_plugins.codecs import _guard
-
 import workbench
+from workbench_plugins.codecs import _guard
 
 if TYPE_CHECKING:
     from workbench.api import Picture

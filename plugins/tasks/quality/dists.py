@@ -8,9 +8,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from workbench_plugins.tasks.quality import backbones
-
 import workbench
+from workbench_plugins.tasks.quality import backbones
 
 if TYPE_CHECKING:
     from torch import nn

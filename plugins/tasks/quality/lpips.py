@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from workbench_plugins.tasks.quality import backbones
-
 import workbench
 from workbench.errors import ImageError
+from workbench_plugins.tasks.quality import backbones
 
 if TYPE_CHECKING:
     from torch import nn

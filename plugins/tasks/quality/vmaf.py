@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench_plugins import ffmpeg_binary
-
 import workbench
 from workbench.errors import ImageError, PluginError
+from workbench_plugins import ffmpeg_binary
 
 if TYPE_CHECKING:
     from workbench.api import Picture
