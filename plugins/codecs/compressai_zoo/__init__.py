@@ -46,7 +46,7 @@ class ZooCodec(workbench.Codec):
     extra = "learned"
     architecture: ClassVar[str]
     arrays: ClassVar[bool]
-    """Coded by `ArrayCoder`; by CompressAI's own, slow coder where False."""
+    """Coded by `ArrayCoder`; by `OwnCoder` where False."""
 
     @classmethod
     def unavailable(cls) -> str | None:
