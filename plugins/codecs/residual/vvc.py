@@ -127,10 +127,11 @@ class VvcResidual(ResidualCodec):
 
 def _options(qp: int) -> dict[str, str | int | float]:
     # POC0IDR: without it the second frame becomes the IDR picture. MCTF and BIM would make the
-    # first frame depend on the second. The last three: the same bytes with any threads.
+    # first frame depend on the second. The last four: the same bytes with any threads.
     offset = min(0, max(REFERENCE_OFFSET, FINEST - qp))
     params = (
-        f"POC0IDR=1:MCTF=0:BIM=0:IntraQPOffset={offset}:MaxParallelFrames=0:WppBitEqual=1:IFP=0"
+        f"POC0IDR=1:MCTF=0:BIM=0:IntraQPOffset={offset}"
+        ":MaxParallelFrames=0:WppBitEqual=1:IFP=0:MTProfile=0"
     )
     return {"preset": "fast", "qpa": 0, "qp": qp, "period": 2, "vvenc-params": params}
 
