@@ -63,7 +63,13 @@ def wait_for_rows(run: Path) -> None:
 def test_ctrl_c_keeps_finished_cells_and_says_how_to_go_on(
     command: Sequence[str], photos: Path, tmp_path: Path
 ) -> None:
-    host = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    host = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_for_rows(tmp_path / "run")
     host.send_signal(signal.SIGINT)
     _, told = host.communicate(timeout=30)

@@ -17,7 +17,7 @@ class Av1Intra(IntraCodec):
 
     name = "av1-intra"
     citation = "AV1 bitstream and decoding process specification, AOMedia; libaom; dav1d"
-    points = workbench.points("crf", [61, 55, 48, 41, 34, 27, 20], limits=(0, 63))
+    points = workbench.points("crf", [61, 55, 48, 41, 34, 27, 20, 13], limits=(0, 63))
     encoder = "libaom-av1"
     decoder = "libdav1d"
     container = "obu"

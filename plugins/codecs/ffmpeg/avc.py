@@ -22,7 +22,7 @@ class AvcIntra(IntraCodec):
 
     name = "avc-intra"
     citation = "ITU-T H.264; x264, https://www.videolan.org/developers/x264.html"
-    points = workbench.points("qp", [49, 45, 41, 37, 33, 29, 25], limits=(0, 51))
+    points = workbench.points("qp", [49, 45, 41, 37, 33, 29, 25, 21], limits=(0, 51))
     encoder = "libx264"
     decoder = "h264"
     container = "h264"

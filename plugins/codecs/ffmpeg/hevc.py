@@ -29,7 +29,7 @@ class HevcIntra(IntraCodec):
 
     name = "hevc-intra"
     citation = "ITU-T H.265; x265, https://www.x265.org"
-    points = workbench.points("qp", [47, 43, 39, 35, 31, 27, 23], limits=(0, 51))
+    points = workbench.points("qp", [47, 43, 39, 35, 31, 27, 23, 19], limits=(0, 51))
     encoder = "libx265"
     decoder = "hevc"
     container = "hevc"
