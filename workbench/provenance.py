@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import json
 import os
 import platform
@@ -55,22 +54,35 @@ def _modules_hash(modules: frozenset[str]) -> str:
         path = _source(name)
         if path is None:
             continue
-        tree = ast.parse(path.read_bytes())
-        seen[name] = hashlib.sha256(ast.dump(_bare(tree)).encode()).hexdigest()
-        todo += _local_imports(tree, name, path)
+        seen[name], imports = _module(name, path)
+        todo += imports
     return digest(sorted(seen.values()))
 
 
+@cache
+def _module(name: str, path: Path) -> tuple[str, list[str]]:
+    """The hash of a module's code, and the local modules it imports."""
+    tree = ast.parse(path.read_bytes())
+    imports = _local_imports(tree, name, path)
+    return hashlib.sha256(ast.dump(_bare(tree)).encode()).hexdigest(), imports
+
+
 def _source(module: str) -> Path | None:
-    loaded = sys.modules.get(module)
-    file = getattr(loaded, "__file__", None)
-    if file is None:
-        try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError):
-            return None
-        file = spec.origin if spec else None
-    return Path(file) if file and file.endswith(".py") and Path(file).is_file() else None
+    """The file of a module, found below its loaded top package.
+
+    ``importlib.util.find_spec`` would import every parent, and with it torch.
+    """
+    top, *parts = module.split(".")
+    loaded = sys.modules.get(top)
+    if not parts:
+        file = getattr(loaded, "__file__", None)
+        return Path(file) if file and file.endswith(".py") else None
+    for folder in getattr(loaded, "__path__", ()):
+        path = Path(folder, *parts)
+        for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+            if candidate.is_file():
+                return candidate
+    return None
 
 
 def _bare(tree: ast.Module) -> ast.Module:
