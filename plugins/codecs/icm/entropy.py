@@ -49,6 +49,11 @@ class Latents(NamedTuple):
     y_likelihoods: Tensor  # [B, M, h, w], in (0, 1]
     z_likelihoods: Tensor  # [B, N, h/4, w/4], in (0, 1]
 
+    def bits(self) -> Tensor:
+        """Estimated bits of y and z.  [B]."""
+        y, z = self.y_likelihoods, self.z_likelihoods
+        return -(y.log2().sum((1, 2, 3)) + z.log2().sum((1, 2, 3)))
+
 
 class SliceEntropyModel(nn.Module):
     """Hyperprior and slice contexts over `latent_channels` channels in `slices` slices.

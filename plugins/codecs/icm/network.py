@@ -39,6 +39,19 @@ class LiteConfig:
         """Inverse of `to_dict`; lists become tuples."""
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
+    def log_gains(self) -> Tensor:
+        """Where gains start.  The best uniform step obeys step² ∝ 1/λ at high rates.  [levels]."""
+        lambdas = torch.tensor(self.lambdas)
+        return 0.5 * (lambdas / lambdas[len(lambdas) // 2]).log()
+
+
+def lambda_at(lambdas: tuple[float, ...], level: Tensor) -> Tensor:
+    """λ of a rate level, log-linear between the given ones.  [B] -> [B]."""
+    logs = torch.tensor(lambdas, device=level.device).log()
+    low = level.floor().long().clamp(0, len(logs) - 2)
+    t = level - low
+    return (logs[low] * (1 - t) + logs[low + 1] * t).exp()
+
 
 class GainUnit(nn.Module):
     """A positive factor a channel and rate level; levels in between interpolate its logarithm.
@@ -84,18 +97,13 @@ class IcmNetwork(SliceEntropyModel):
         self.config = config
         self.g_a = lite.analysis(config.widths, m, config.depths)
         self.g_s = lite.synthesis(config.widths, m, config.depths)
-        # The best uniform step obeys step² ∝ 1/λ at high rates, so gains start at √λ.
-        lambdas = torch.tensor(config.lambdas)
-        log_gain = 0.5 * (lambdas / lambdas[len(lambdas) // 2]).log()
+        log_gain = config.log_gains()
         self.gain = GainUnit(log_gain, m)
         self.inverse_gain = GainUnit(-log_gain, m)
 
     def lambda_at(self, level: Tensor) -> Tensor:
         """λ of a rate level, log-linear between the configured ones.  [B] -> [B]."""
-        logs = torch.tensor(self.config.lambdas, device=level.device).log()
-        low = level.floor().long().clamp(0, len(logs) - 2)
-        t = level - low
-        return (logs[low] * (1 - t) + logs[low + 1] * t).exp()
+        return lambda_at(self.config.lambdas, level)
 
     def analyse(self, x: Tensor, level: Tensor) -> Tensor:
         """Picture to gained latents.  [B, 3, H, W], [B] -> [B, M, H/16, W/16]."""
@@ -113,8 +121,4 @@ class IcmNetwork(SliceEntropyModel):
         latents = self.code_latents(y)
         with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
             x_hat = self.synthesise(latents.y_hat, level)
-        bits = -(
-            latents.y_likelihoods.log2().sum((1, 2, 3))
-            + latents.z_likelihoods.log2().sum((1, 2, 3))
-        )
-        return Output(x_hat, bits)
+        return Output(x_hat, latents.bits())
