@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata, util
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
@@ -37,8 +38,10 @@ from workbench.errors import PluginError, did_you_mean
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from workbench.registry import Registry
+    from workbench.training import Segmenter, Trainer
     from workbench.weights import WeightFile
 
     Picture = NDArray[np.uint8]
@@ -172,6 +175,25 @@ class Metric:
     pool: Literal["mean", "mse", "set"] = "mean"
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What a plugin keeps busy while it works: clusters place its cells by it.
+
+    ``gpus`` counts where ``--device`` is a GPU; a half lets two share one. ``cores`` below
+    ``--threads`` count as that. ``memory_gib`` 0 means that it does not matter.
+    """
+
+    cores: float = 1
+    gpus: float = 0
+    memory_gib: float = 0
+
+
+@cache
+def package_version(distribution: str) -> str:
+    """The version of an installed distribution; reading its metadata takes milliseconds."""
+    return metadata.version(distribution)
+
+
 class Plugin:
     """What codecs, tasks and datasets have in common."""
 
@@ -183,6 +205,8 @@ class Plugin:
     """The extra of this project that installs them: ``codec-workbench[extra]``."""
     weights: ClassVar[tuple[WeightFile, ...]] = ()
     """Files of trained weights it needs; ``workbench weights pull`` fetches them."""
+    resources: ClassVar[Resources] = Resources()
+    """What one worker with it needs of a machine."""
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -201,7 +225,7 @@ class Plugin:
     @classmethod
     def versions(cls) -> dict[str, str]:
         """Versions of the libraries and programs that shape results. They enter the keys."""
-        return {name: metadata.version(name) for name in cls.requires}
+        return {name: package_version(name) for name in cls.requires}
 
     @classmethod
     def fingerprint(cls) -> dict[str, str]:
@@ -341,6 +365,13 @@ class Task(Plugin):
         """Turn a prediction on an original picture into ground truth, for ``--reference self``."""
         raise PluginError(f"{self.name}: cannot be its own reference: it defines no as_target")
 
+    def features(self, pictures: Tensor) -> Sequence[Tensor]:
+        """What the task's frozen networks see, differentiable: codecs are trained to keep it.
+
+        ``pictures`` are float ``[B, 3, H, W]`` in 0..1; returns feature maps ``[B, ...]``.
+        """
+        raise PluginError(f"{self.name}: is not differentiable: it defines no features")
+
 
 class QualityTask(Task):
     """A full-reference measure: a value a picture from the original and the decoded one.
@@ -431,4 +462,14 @@ class Hooks:
     @hookspec
     def workbench_datasets(self) -> list[type[Dataset]]:
         """Return dataset classes. Called when plugins are listed: import nothing heavy."""
+        return []
+
+    @hookspec
+    def workbench_segmenters(self) -> list[type[Segmenter]]:
+        """Return segmenter classes. Called when plugins are listed: import nothing heavy."""
+        return []
+
+    @hookspec
+    def workbench_trainers(self) -> list[type[Trainer]]:
+        """Return trainer classes. Called when plugins are listed: import nothing heavy."""
         return []

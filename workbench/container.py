@@ -30,6 +30,7 @@ from workbench.errors import StreamError
 
 MAGIC = b"WBS"
 VERSION = 1
+_SIZES, _LAYER, _CRC = struct.Struct("<IIB"), struct.Struct("<QI"), struct.Struct("<I")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class Stream:
     def container_bytes(self, names: Iterable[str]) -> int:
         """Size in bytes of the container file that holds the named layers."""
         kept = self.subset(names)
-        return len(kept._header()) + kept.n_bytes(kept.layers)
+        texts = (self.codec, self.point, *kept.layers)
+        fixed = len(MAGIC) + 1 + _SIZES.size + _LAYER.size * len(kept.layers) + _CRC.size
+        return fixed + sum(len(_text(text)) for text in texts) + kept.n_bytes(kept.layers)
 
     def to_bytes(self) -> bytes:
         """The container file's bytes."""
@@ -73,11 +76,11 @@ class Stream:
 
     def _header(self) -> bytes:
         parts = [MAGIC, bytes([VERSION]), _text(self.codec), _text(self.point)]
-        parts.append(struct.pack("<IIB", self.width, self.height, len(self.layers)))
+        parts.append(_SIZES.pack(self.width, self.height, len(self.layers)))
         for name, data in self.layers.items():
-            parts += [_text(name), struct.pack("<QI", len(data), zlib.crc32(data))]
+            parts += [_text(name), _LAYER.pack(len(data), zlib.crc32(data))]
         header = b"".join(parts)
-        return header + struct.pack("<I", zlib.crc32(header))
+        return header + _CRC.pack(zlib.crc32(header))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Stream:
@@ -96,10 +99,10 @@ class Stream:
                 "use the release that wrote the file"
             )
         codec, point = reader.text(), reader.text()
-        width, height, n_layers = struct.unpack("<IIB", reader.take(9))
-        table = [(reader.text(), *struct.unpack("<QI", reader.take(12))) for _ in range(n_layers)]
+        width, height, n_layers = _SIZES.unpack(reader.take(_SIZES.size))
+        table = [(reader.text(), *_LAYER.unpack(reader.take(_LAYER.size))) for _ in range(n_layers)]
         header_crc = zlib.crc32(data[: reader.position])
-        if struct.unpack("<I", reader.take(4))[0] != header_crc:
+        if _CRC.unpack(reader.take(_CRC.size))[0] != header_crc:
             raise StreamError("the stream's header is damaged: its checksum differs")
         layers = {}
         for name, n_bytes, crc in table:

@@ -163,6 +163,7 @@ class Bench:
     ) -> None:
         if not ready:
             return
+        import numpy as np
         import xxhash
 
         kind = self.registry.codec(job.codec)
@@ -196,7 +197,7 @@ class Bench:
                 "rate_bpp": 8 * n_bytes / pixels,
                 "container_rate_bpp": 8 * container / pixels,
                 "decode_s": seconds,
-                "picture_xxh3": xxhash.xxh3_128_hexdigest(picture.tobytes()),
+                "picture_xxh3": xxhash.xxh3_128_hexdigest(np.ascontiguousarray(picture).data),
             }
             rows.append(("decoded", row))
             pictures.append((cell, image, picture))

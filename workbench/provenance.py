@@ -12,12 +12,11 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import workbench
-from workbench.api import Plugin
+from workbench.api import Plugin, package_version
 
 # Counts with every key: raise it when a change to the host changes what is measured.
 PROTOCOL = 1
@@ -136,7 +135,7 @@ def describe_run(arguments: dict[str, Any], plugins: Iterable[type[Plugin]]) -> 
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "packages": {
-            name: metadata.version(name) for name in ("numpy", "pandas", "pillow", "pyarrow")
+            name: package_version(name) for name in ("numpy", "pandas", "pillow", "pyarrow")
         },
         "plugins": {
             plugin.name: {
@@ -153,19 +152,13 @@ def describe_run(arguments: dict[str, Any], plugins: Iterable[type[Plugin]]) -> 
 def _commit() -> str | None:
     """The commit of the workbench's own checkout, with a + when it has changes."""
     folder = Path(workbench.__file__).parent
-    git = ["git", "-C", str(folder)]
+    git = ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--abbrev=40"]
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
-        )
-        dirty = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=5
-        )
+        # --exclude: no tag stands for the commit.
+        found = subprocess.run([*git, "--exclude=*"], capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if head.returncode:
-        return None
-    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+    return found.stdout.strip() or None
 
 
 def _cpu() -> str:
