@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def recipe(steps: int) -> Recipe:
+def recipe(steps: int, **settings: Any) -> Recipe:
     return Recipe(
         "test",
         steps=steps,
@@ -55,6 +56,7 @@ def recipe(steps: int) -> Recipe:
         high_rates_first=0.0,
         bfloat16=False,
         threads=1,
+        **settings,
     )
 
 
@@ -80,9 +82,9 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
 
 def test_a_batch_depends_on_the_seed_and_step_alone(packed: Path) -> None:
     first, second = (PackedCrops(packed, 64, 2, seed=5) for _ in range(2))
-    first.batch_at(0)
-    np.testing.assert_array_equal(first.batch_at(7), second.batch_at(7))
-    assert (first.batch_at(7) != first.batch_at(8)).any()
+    first[0]
+    np.testing.assert_array_equal(first[7], second[7])
+    assert (first[7] != first[8]).any()
 
 
 def test_a_level_between_two_gains_takes_their_geometric_mean() -> None:
@@ -180,5 +182,5 @@ def test_a_warm_start_takes_the_averaged_weights_and_nothing_else(
         replace(recipe(3), start_from="../first/checkpoint.pt"), packed, tmp_path / "second"
     )
     assert second.step == 0
-    for name, value in second.network.state_dict().items():
+    for name, value in second.learner.network.state_dict().items():
         assert torch.equal(value, averaged[name]), name

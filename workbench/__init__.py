@@ -17,11 +17,13 @@ from workbench.api import (
     Point,
     Points,
     QualityTask,
+    Resources,
     Task,
     hookimpl,
     points,
 )
 from workbench.errors import ImageError, StreamError
+from workbench.training import Segmenter, Trainer, TrainJob
 
 if TYPE_CHECKING:
     from workbench.runner import run
@@ -37,8 +39,12 @@ __all__ = [
     "Point",
     "Points",
     "QualityTask",
+    "Resources",
+    "Segmenter",
     "StreamError",
     "Task",
+    "TrainJob",
+    "Trainer",
     "hookimpl",
     "points",
     "run",

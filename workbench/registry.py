@@ -21,6 +21,7 @@ import pluggy
 
 from workbench.api import Codec, Dataset, Hooks, Plugin, Point, Task
 from workbench.errors import PluginError, WorkbenchError, did_you_mean
+from workbench.training import Segmenter, Trainer
 
 GROUP = "workbench"
 P = TypeVar("P", bound=Plugin)
@@ -34,6 +35,8 @@ class Registry:
     families: dict[str, type[Codec]] = field(default_factory=dict)
     tasks: dict[str, type[Task]] = field(default_factory=dict)
     datasets: dict[str, type[Dataset]] = field(default_factory=dict)
+    segmenters: dict[str, type[Segmenter]] = field(default_factory=dict)
+    trainers: dict[str, type[Trainer]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     _made: dict[str, type[Codec]] = field(default_factory=dict, repr=False)
 
@@ -61,6 +64,14 @@ class Registry:
     def task(self, name: str) -> type[Task]:
         """Return the task of this name; raise PluginError with the nearest name otherwise."""
         return _lookup(self.tasks, name, "task")
+
+    def segmenter(self, name: str) -> type[Segmenter]:
+        """Return the segmenter of this name, if it is available here; PluginError otherwise."""
+        return _available(_lookup(self.segmenters, name, "segmenter"))
+
+    def trainer(self, name: str) -> type[Trainer]:
+        """Return the trainer of this name, if it is available here; PluginError otherwise."""
+        return _available(_lookup(self.trainers, name, "trainer"))
 
     def dataset(self, spec: str, root: str | None = None) -> Dataset:
         """Open ``NAME`` or ``SCHEME:ARGUMENT``; ``root`` is the folder that holds datasets."""
@@ -162,6 +173,8 @@ def _collect(manager: pluggy.PluginManager, local: set[str]) -> Registry:
         ("workbench_codecs", Codec, registry.codecs),
         ("workbench_tasks", Task, registry.tasks),
         ("workbench_datasets", Dataset, registry.datasets),
+        ("workbench_segmenters", Segmenter, registry.segmenters),
+        ("workbench_trainers", Trainer, registry.trainers),
     )
     for hook_name, base, found in kinds:
         hook = getattr(manager.hook, hook_name)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from workbench.cli import bd, check, fetch, inspect, report, run, streams, weights
+from workbench.cli import bd, check, fetch, inspect, report, run, streams, train, weights
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("encode")(streams.encode)
 app.command("decode")(streams.decode)
 app.command("info")(streams.info)
 app.command("check")(check.check)
+app.command("train")(train.train)
 app.command("fetch")(fetch.fetch)
 app.add_typer(weights.app, name="weights")
 

@@ -9,7 +9,7 @@ human annotators who saw a boundary (BSDS500), or 255 on the outline of an insta
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,18 +83,40 @@ def camvid(root: Path) -> Iterator[Picture]:
         yield Picture(_read(path), outline(labels), objects)
 
 
-SOURCES = {"bsds500": bsds500, "coco": coco, "camvid": camvid}
+def folder(root: Path, masks: Iterable[Path] = ()) -> Iterator[Picture]:
+    """Any pictures, with the masks that ``workbench masks`` wrote into folders.
+
+    Without masks of a kind everything is edge, or object.
+
+    Raises:
+        WorkbenchError: a picture has no mask, or one of another size.
+    """
+    from workbench import images
+    from workbench.masks import MaskFolder
+
+    known = [MaskFolder.open(path) for path in masks]
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() not in images.SUFFIXES:
+            continue
+        rgb = images.read(path)
+        planes = {kind: np.full(rgb.shape[:2], 255, np.uint8) for kind in ("edges", "objects")}
+        for masked in known:
+            planes[masked.kind] = masked.read(path.relative_to(root).as_posix(), rgb.shape[:2])
+        yield Picture(rgb, planes["edges"], planes["objects"])
 
 
-def pack(sources: dict[str, Path], out: Path) -> int:
-    """Write `out`.u8 and its index `out`.json; returns the number of pictures.
+SOURCES = {"bsds500": bsds500, "coco": coco, "camvid": camvid, "folder": folder}
 
-    `sources` maps a name in `SOURCES` to that data set's folder.
+
+def pack(sources: Iterable[tuple[str, Iterable[Picture]]], out: Path) -> int:
+    """Write `out`.u8 and its index `out`.json, which is last; returns the number of pictures.
+
+    `sources` are names and pictures, such as ``("coco", coco(folder))``.
     """
     records, offset = [], 0
     with out.with_suffix(".u8").open("wb") as file:
-        for name, root in sources.items():
-            for picture in SOURCES[name](root):
+        for name, pictures in sources:
+            for picture in pictures:
                 block = np.dstack([picture.rgb, picture.edges, picture.objects])
                 file.write(np.ascontiguousarray(block).tobytes())
                 records.append({"source": name, "offset": offset, "shape": block.shape[:2]})
@@ -104,21 +126,34 @@ def pack(sources: dict[str, Path], out: Path) -> int:
 
 
 class PackedCrops:
-    """Random crops of a packed file; a batch is a function of (seed, step) alone, so that a
+    """Random crops of a packed file; batch `n` is a function of (seed, n) alone, so that a
     resumed training sees what an uninterrupted one would have seen."""
 
     def __init__(
-        self, path: Path, crop: int, batch: int, seed: int, sources: list[str] | None = None
+        self,
+        path: Path,
+        crop: int,
+        batch: int,
+        seed: int,
+        sources: tuple[str, ...] | None = None,
     ) -> None:
-        self._data = np.memmap(path.with_suffix(".u8"), np.uint8, "r")
-        records = json.loads(path.with_suffix(".json").read_text())
-        self._records = [r for r in records if sources is None or r["source"] in sources]
+        try:
+            self._data = np.memmap(path.with_suffix(".u8"), np.uint8, "r")
+            records = json.loads(path.with_suffix(".json").read_text())
+        except FileNotFoundError as error:
+            raise WorkbenchError(
+                f"{error.filename}: no such packed pictures: give a folder of pictures, or pack it"
+            ) from None
+        wanted = [r for r in records if sources is None or r["source"] in sources]
+        self._records = [r for r in wanted if min(r["shape"]) >= crop]
         if not self._records:
-            raise WorkbenchError(f"{path}: no pictures of sources {sources}: pack them first")
+            known = ", ".join(sorted({r["source"] for r in records}))
+            raise WorkbenchError(
+                f"{path}: no picture of {'any source' if sources is None else sources} has sides "
+                f"of at least {crop}: it has {len(wanted)} smaller ones, and sources {known}"
+            )
         self.crop, self.batch, self.seed = crop, batch, seed
-
-    def __len__(self) -> int:
-        return len(self._records)
+        self.sources = tuple(sorted({r["source"] for r in self._records}))
 
     def _random_crop(self, rng: np.random.Generator) -> np.ndarray:
         record = self._records[rng.integers(len(self._records))]
@@ -129,10 +164,13 @@ class PackedCrops:
         block = block.reshape(height, width, CHANNELS)
         return block[top : top + self.crop, left : left + self.crop]
 
-    def batch_at(self, step: int) -> np.ndarray:
-        """uint8 [B, crop, crop, 5].  Of two candidates the one with more detail is taken half
-        of the time: flat crops teach little."""
-        rng = np.random.default_rng([self.seed, step])
+    def __getitem__(self, number: int) -> np.ndarray:
+        """Batch `number`, uint8 [B, crop, crop, 5].
+
+        Of two candidates the one with more detail is taken half of the time: flat crops teach
+        little.
+        """
+        rng = np.random.default_rng([self.seed, number])
         crops = []
         for _ in range(self.batch):
             crop = self._random_crop(rng)

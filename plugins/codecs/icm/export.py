@@ -6,9 +6,9 @@ the exported file and never saw the picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from workbench import bd, images, registry
 from workbench.weights import sha256
 
 from .coder import PictureCoder
+from .decoder import load_decoder, save_decoder
+from .gan import weights_path
 from .network import IcmNetwork, LiteConfig
 from .recipe import Recipe
 from .weights import load_tensors, load_weights, save_weights
@@ -27,6 +29,10 @@ LICENCES = {
     "coco": "COCO 2017 train, 288 photographs, annotations CC BY 4.0, photographs Flickr terms",
     "camvid": "CamVid train, 184 street pictures, research use",
 }
+
+OWN_DATA = "a folder of pictures of one's own"
+# What trained the checkpoints that do not say.
+DEVICE = "at most two CPU cores that did other work too"
 
 Picture = NDArray[np.uint8]
 
@@ -55,20 +61,30 @@ def measure(
     return RatePoint(label, float(np.mean(rates)), float(np.mean(qualities)))
 
 
-def network_curve(path: Path, pictures: list[Picture]) -> list[RatePoint]:
+def network_curve(path: Path, recipe: Recipe, pictures: list[Picture]) -> list[RatePoint]:
     """One point a trained rate level; encoder and decoder are two instances."""
-    encoder, decoder = (PictureCoder(*load_weights(path)) for _ in range(2))
+    encoder, decoder = _coders(path, recipe)
+    levels = len(recipe.network.lambdas)
 
-    def points() -> Iterator[RatePoint]:
-        for level in range(len(load_weights(path)[0].config.lambdas)):
-            yield measure(
-                f"level {level}",
-                lambda picture, level=level: encoder.compress(picture, level),
-                decoder.decompress,
-                pictures,
-            )
+    def point(level: int) -> RatePoint:
+        return measure(
+            f"level {level}",
+            lambda picture: encoder.compress(picture, level),
+            decoder.decompress,
+            pictures,
+        )
 
-    return list(points())
+    return [point(level) for level in range(levels)]
+
+
+def _coders(path: Path, recipe: Recipe) -> tuple[PictureCoder, PictureCoder]:
+    if recipe.gan is None:
+        encoder, decoder = (PictureCoder(*load_weights(path)) for _ in range(2))
+        return encoder, decoder
+    base_path = weights_path(recipe.gan.base)
+    network, weights_id = load_weights(base_path)
+    network.g_s = load_decoder(path, network, sha256(base_path))
+    return PictureCoder(*load_weights(base_path)), PictureCoder(network, weights_id)
 
 
 def anchor_curve(name: str, pictures: list[Picture]) -> list[RatePoint]:
@@ -93,25 +109,25 @@ def bd_rate_percent(anchor: list[RatePoint], test: list[RatePoint]) -> float | N
     return bd.bd_rate(*curves, method="pchip").value
 
 
-def card(recipe: Recipe, path: Path, network: IcmNetwork, steps: int, hours: float) -> str:
+def card(recipe: Recipe, path: Path, network: torch.nn.Module, state: dict[str, Any]) -> str:
     """The card without measurements, Markdown."""
     n_parameters = sum(p.numel() for p in network.parameters())
-    objective = recipe.objective.describe()
-    data = "\n".join(f"- {LICENCES[source]}" for source in recipe.sources)
+    # Checkpoints older than the key were trained on all three.
+    sources = state.get("sources") or recipe.sources or LICENCES
+    data = "\n".join(f"- {LICENCES.get(source, OWN_DATA)}" for source in sources)
     return f"""# {recipe.name}
 
-A `lite` network, {n_parameters / 1e6:.2f} M parameters, one checkpoint for rate levels 0 to
-{len(recipe.network.lambdas) - 1}; λ = {", ".join(f"{x:g}" for x in recipe.network.lambdas)}.
+{_what(recipe, n_parameters / 1e6)}
 
 | | |
 |---|---|
 | file | `{path.name}`, {path.stat().st_size / 2**20:.1f} MiB |
 | sha256 | `{sha256(path)}` |
 | recipe | `plugins/codecs/icm/recipes/{recipe.name}.yaml` |
-| objective | {objective} |
-| started from | {recipe.start_from or "random weights"} |
-| steps | {steps}, batch {recipe.batch} of {recipe.crop}×{recipe.crop} |
-| training time | {hours:.2f} h on at most two CPU cores that did other work too |
+| objective | {_objective(recipe)} |
+| started from | {_start(recipe)} |
+| steps | {state["step"]}, batch {recipe.batch} of {recipe.crop}×{recipe.crop} |
+| training time | {state["elapsed_s"] / 3600:.2f} h on {state.get("device", DEVICE)} |
 | weights | exponential average, kernels float16, the rest float32 |
 
 Trained on crops of:
@@ -123,6 +139,36 @@ these data sets forbid it.
 """
 
 
+def _what(recipe: Recipe, millions: float) -> str:
+    if recipe.gan:
+        return (
+            f"A second decoder, {millions:.2f} M parameters, for the streams of "
+            f"`{recipe.gan.base}`, which stay as they are; its first {recipe.gan.layers} layers "
+            "were trained."
+        )
+    lambdas = ", ".join(f"{x:g}" for x in recipe.network.lambdas)
+    return (
+        f"A `lite` network, {millions:.2f} M parameters, one checkpoint for rate levels 0 to\n"
+        f"{len(recipe.network.lambdas) - 1}; λ = {lambdas}."
+    )
+
+
+def _objective(recipe: Recipe) -> str:
+    if not recipe.gan:
+        return recipe.objective.describe()
+    gan = recipe.gan
+    return (
+        f"{gan.mse:g} · mse + {gan.adversarial:g} · adversarial, on patches; the discriminator's "
+        f"learning rate is {gan.discriminator_lr:g} times the decoder's"
+    )
+
+
+def _start(recipe: Recipe) -> str:
+    if recipe.gan:
+        return f"the decoder of {recipe.gan.base}"
+    return recipe.start_from or "random weights"
+
+
 def table(title: str, points: list[RatePoint]) -> str:
     """One measured curve, Markdown."""
     rows = "\n".join(f"| {p.label} | {p.rate_bpp:.4f} | {p.psnr_db:.2f} |" for p in points)
@@ -132,12 +178,16 @@ def table(title: str, points: list[RatePoint]) -> str:
 def export(checkpoint: Path, recipe: Recipe, out: Path) -> tuple[Path, str]:
     """Write the averaged weights of a checkpoint; returns the file and the card's first part."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = IcmNetwork(LiteConfig.from_dict(state["config"]))
-    load_tensors(network, state["ema"], checkpoint.name)
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{recipe.name}.safetensors"
+    network = IcmNetwork(LiteConfig.from_dict(state["config"]))
+    if recipe.gan:
+        load_tensors(network.g_s, state["ema"], checkpoint.name)
+        save_decoder(network.g_s, state["base"]["name"], state["base"]["sha256"], path)
+        return path, card(recipe, path, network.g_s, state)
+    load_tensors(network, state["ema"], checkpoint.name)
     save_weights(network, path)
-    return path, card(recipe, path, network, state["step"], state["elapsed_s"] / 3600)
+    return path, card(recipe, path, network, state)
 
 
 def ship(
@@ -148,7 +198,7 @@ def ship(
     for name, folder in tests.items():
         files = sorted(file for file in folder.iterdir() if file.suffix in images.SUFFIXES)
         pictures = [images.read(file) for file in files]
-        points = network_curve(path, pictures)
+        points = network_curve(path, recipe, pictures)
         text += table(f"{name}, mean of {len(files)} pictures, real streams", points)
         for anchor in anchors:
             value = bd_rate_percent(anchor_curve(anchor, pictures), points)

@@ -1,51 +1,104 @@
-"""Rate-distortion training of one recipe: checkpoints, exact resume, CSV log, held-out curve."""
+"""Training of one recipe on Lightning Fabric: budget, checkpoints, exact resume, logs, curves.
+
+A run's folder holds ``checkpoint.pt``, ``log.csv`` (a row every 50 steps), ``held_out.csv`` and
+``rd.png`` (rate and PSNR of the averaged weights on held-out pictures).
+
+Fabric moves things to devices, averages gradients over several of them and writes checkpoints.
+Mixed precision is the networks' own: transforms run in bfloat16 where the recipe says so, the
+entropy model, whose rates are differences of small numbers, in float32.
+"""
 
 from __future__ import annotations
 
-import copy
 import csv
 import math
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WeightsError, WorkbenchError
 
 from .data import PackedCrops
+from .fusion import FusionNetwork
+from .gan import weights_path
+from .learner import Batch, Learner, RateDistortion
 from .network import IcmNetwork
-from .optim import Muon
 from .recipe import Recipe
+from .weights import load_tensors, load_weights
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+    from numpy.typing import NDArray
 
 CHECKPOINT_S, HELD_OUT_S, LOG_STEPS = 300.0, 1200.0, 50
+Report = Callable[[float, int, dict[str, float]], None]
+"""Called after every step with the used share of the budget, the step and the figures."""
+
+
+def make_fabric(device: str = "auto", devices: int = 1, tensorboard: Path | None = None) -> Fabric:
+    """Lightning's device, strategy and logger; `device` is cpu, cuda, or auto.
+
+    Raises:
+        WorkbenchError: Lightning or TensorBoard is not installed, or there is no such device.
+    """
+    try:
+        from lightning.fabric import Fabric
+        from lightning.fabric.loggers import TensorBoardLogger
+    except ImportError:
+        raise WorkbenchError(
+            "training needs lightning: pip install 'codec-workbench[train]'"
+        ) from None
+    loggers = []
+    if tensorboard:
+        try:
+            loggers = [TensorBoardLogger(tensorboard, name="tensorboard", version="")]
+        except ModuleNotFoundError as error:
+            raise WorkbenchError(f"--tensorboard: {error}: pip install tensorboard") from None
+    # The quantiles of z are trained beside the loss, so no gradient of it reaches them.
+    strategy = "auto" if devices == 1 else "ddp_find_unused_parameters_true"
+    try:
+        fabric = Fabric(accelerator=device, devices=devices, strategy=strategy, loggers=loggers)
+    except (RuntimeError, ValueError) as error:
+        raise WorkbenchError(f"device {device!r}: {error}") from None
+    fabric.launch()
+    return fabric
 
 
 class Trainer:
-    """State of one run.  `data` is a packed file, `out` a folder, `held_out` pictures or none."""
+    """State of one run.
+
+    Args:
+        recipe: what to train.
+        data: a packed file, see `data`.
+        out: the run's folder; a checkpoint in it is resumed.
+        held_out: pictures uint8 [H, W, 3] to measure on.
+        fabric: where to run; one CPU or GPU by default.
+    """
 
     def __init__(
-        self, recipe: Recipe, data: Path, out: Path, held_out: list[Path] | None = None
+        self,
+        recipe: Recipe,
+        data: Path,
+        out: Path,
+        held_out: Sequence[NDArray[np.uint8]] = (),
+        fabric: Fabric | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.out, self.held_out = recipe, out, held_out or []
+        self.recipe, self.out, self.held_out = recipe, out, held_out
         out.mkdir(parents=True, exist_ok=True)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = IcmNetwork(recipe.network).to(self.device, memory_format=torch.channels_last)
-        self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.crops = PackedCrops(data, recipe.crop, recipe.batch, recipe.seed, list(recipe.sources))
-        self.distortion = recipe.objective.distortion()
-        self.optimizers = _optimizers(self.network, recipe)
+        self.fabric = fabric or make_fabric()
+        self.learner = make_learner(recipe, out)
+        self.learner.setup(self.fabric)
+        self.crops = PackedCrops(data, recipe.crop, recipe.batch, recipe.seed, recipe.sources)
         self.step, self.elapsed_s = 0, 0.0
         if self.checkpoint_path.exists():
             self.resume()
-        elif recipe.start_from:
-            self.warm_start(out / recipe.start_from)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -59,146 +112,173 @@ class Trainer:
         assert self.recipe.minutes is not None
         return min(1.0, self.elapsed_s / 60 / self.recipe.minutes)
 
-    def learning_rate(self) -> float:
-        """Linear warm-up, then cosine to zero over the budget."""
+    def decay(self) -> float:
+        """Factor of the learning rates: linear warm-up, then a cosine to zero or steps of 0.1."""
         recipe, p = self.recipe, self.progress
-        return recipe.lr * min(1.0, (p + 1e-3) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * p))
+        warm = min(1.0, (p + 1e-3) / recipe.warmup) if recipe.warmup else 1.0
+        if recipe.schedule == "step":
+            return warm * 0.1 ** sum(p >= milestone for milestone in recipe.milestones)
+        return warm * 0.5 * (1 + math.cos(math.pi * p))
 
     def draw_levels(self, rng: np.random.Generator) -> Tensor:
         """One rate level a sample, the lowest ones only after `high_rates_first`.  [B]."""
-        top = len(self.recipe.network.lambdas) - 1
+        top = self.learner.levels - 1
         share = self.recipe.high_rates_first
         low = 0.6 * top * max(0.0, 1 - self.progress / share) if share else 0.0
-        return torch.tensor(
-            rng.uniform(low, top, self.recipe.batch), dtype=torch.float32, device=self.device
+        levels = rng.uniform(low, top, self.recipe.batch)
+        return torch.tensor(levels, dtype=torch.float32, device=self.fabric.device)
+
+    @property
+    def batch_number(self) -> int:
+        """Which batch this process takes at this step."""
+        return self.step * self.fabric.world_size + self.fabric.global_rank
+
+    def batches(self) -> Iterator[Tensor]:
+        """The batches from this step on; loaded by other processes where a GPU waits for them."""
+        from torch.utils.data import DataLoader
+
+        numbers = range(self.batch_number, 1 << 60, self.fabric.world_size)
+        gpu = self.fabric.device.type == "cuda"
+        yield from DataLoader(
+            self.crops,  # type: ignore[arg-type]
+            batch_size=None,
+            sampler=numbers,
+            num_workers=4 if gpu else 0,
+            pin_memory=gpu,
         )
 
-    def train_step(self) -> dict[str, float]:
-        """One batch; returns the logged figures."""
-        recipe = self.recipe
-        batch = torch.from_numpy(self.crops.batch_at(self.step)).to(self.device)
-        batch = batch.permute(0, 3, 1, 2).float().div_(255)
-        x = batch[:, :3].contiguous(memory_format=torch.channels_last)
-        level = self.draw_levels(np.random.default_rng([recipe.seed, 1, self.step]))
-        lambdas = self.network.lambda_at(level)
+    def train_step(self, crops: Tensor | None = None) -> dict[str, float]:
+        """Learn from one batch, uint8 [B, crop, crop, 5]; returns the logged figures."""
+        recipe, number = self.recipe, self.batch_number
+        if crops is None:
+            crops = torch.from_numpy(self.crops[number])
+        planes = crops.to(self.fabric.device, non_blocking=True)
+        planes = planes.permute(0, 3, 1, 2).float().div_(255)
+        x = planes[:, :3].contiguous(memory_format=torch.channels_last)
+        level = self.draw_levels(np.random.default_rng([recipe.seed, 1, number]))
         # Noise of the rate estimate is a function of (seed, step) too: exact resume.
-        torch.manual_seed((recipe.seed << 32) + self.step)
-        output = self.network(x, level, bfloat16=recipe.bfloat16)
-        bpp = output.bits / (recipe.crop**2)
-        distortion = 255**2 * self.distortion(x, output.x_hat, batch[:, 3:4], batch[:, 4:5])
-        # Rates and λ·D grow about as λ^0.4: equal say for every rate level.
-        weight = (lambdas / self.recipe.network.lambdas[-1]) ** -0.4
-        loss = (weight * (bpp + lambdas * distortion)).mean()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(_main_parameters(self.network), recipe.clip)
-        lr = self.learning_rate()
-        finite = bool(torch.isfinite(norm))
-        for optimizer in self.optimizers:
+        torch.manual_seed((recipe.seed << 32) + number)
+        decay = self.decay()
+        for optimizer, rate in zip(self.learner.optimizers, self.learner.rates, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = lr
-            if finite:
-                optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        self.network.entropy_bottleneck.loss().backward()
-        self.quantile_step()
+                group["lr"] = rate * decay
+        batch = Batch(x, planes[:, 3:4], planes[:, 4:5], level)
+        logged = self.learner.step(self.fabric, batch, self.progress)
         self.step += 1
-        self.update_ema()
-        logged = {"loss": loss, "bpp": bpp.mean(), "mse": distortion.mean(), "norm": norm}
-        return {key: float(value.detach()) for key, value in logged.items()} | {"lr": lr}
-
-    def quantile_step(self) -> None:
-        """Plain sign descent keeps the medians and tails of z up to date."""
-        quantiles = self.network.entropy_bottleneck.quantiles
-        assert quantiles.grad is not None
-        quantiles.data.sub_(1e-2 * max(0.1, 1 - self.progress) * quantiles.grad.sign())
-        quantiles.grad = None
-
-    @torch.no_grad()
-    def update_ema(self) -> None:
-        """Averages the weights; a short memory at first."""
-        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
-        averaged = self.ema.state_dict()
-        for name, value in self.network.state_dict().items():
-            if value.is_floating_point():
-                averaged[name].lerp_(value, 1 - decay)
+        self.learner.update_ema(min(recipe.ema, (1 + self.step) / (10 + self.step)))
+        figures = {key: float(value.detach()) for key, value in logged.items()}
+        return figures | {"lr": recipe.lr * decay}
 
     def save(self) -> None:
         """Write the checkpoint; a crash leaves the old or the new one whole."""
         state = {
-            "network": self.network.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizers": [o.state_dict() for o in self.optimizers],
+            "network": self.learner.network.state_dict(),
+            "ema": self.learner.ema.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.learner.optimizers],
             "step": self.step,
             "elapsed_s": self.elapsed_s,
-            "config": self.recipe.network.to_dict(),
+            "config": self.learner.config(),
+            "sources": list(self.crops.sources),
+            "device": self.device_name(),
+            **self.learner.extra_state(),
         }
         partial = self.checkpoint_path.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, self.checkpoint_path)
+        self.fabric.save(partial, state)
+        if self.fabric.is_global_zero:
+            os.replace(partial, self.checkpoint_path)
+        self.fabric.barrier()
+
+    def device_name(self) -> str:
+        """What trains, for model cards."""
+        count = self.fabric.world_size
+        if self.fabric.device.type == "cuda":
+            return f"{count} x {torch.cuda.get_device_name(self.fabric.device)}"
+        return f"CPU, {count * self.recipe.threads} threads"
 
     def resume(self) -> None:
-        """Continue where `save` left off."""
-        state = torch.load(self.checkpoint_path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.ema.load_state_dict(state["ema"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        """Continue where `save` left off.
 
-    def warm_start(self, path: Path) -> None:
-        """Start from another run's averaged weights."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["ema"])
-        self.ema.load_state_dict(state["ema"])
+        Raises:
+            WorkbenchError: the checkpoint is damaged, or of another network or recipe.
+        """
+        try:
+            state = self.fabric.load(self.checkpoint_path, weights_only=True)
+            self.learner.network.load_state_dict(state["network"])
+            self.learner.ema.load_state_dict(state["ema"])
+            for optimizer, saved in zip(self.learner.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.learner.load_extra_state(state)
+            self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        except (RuntimeError, ValueError, KeyError) as error:
+            what = str(error).partition("\n")[0]
+            raise WorkbenchError(
+                f"{self.checkpoint_path}: does not fit recipe {self.recipe.name!r} ({what}): "
+                "train into another folder, or remove it"
+            ) from None
 
-    def run(self) -> IcmNetwork:
+    def run(self, report: Report | None = None) -> nn.Module:
         """Train to the end of the budget; returns the averaged network."""
         torch.set_num_threads(self.recipe.threads)
         last_save = last_held_out = time.perf_counter()
-        sums: dict[str, float] = {}
+        recent: list[dict[str, float]] = []
+        batches = self.batches()
         while self.progress < 1:
             start = time.perf_counter()
-            for key, value in self.train_step().items():
-                sums[key] = sums.get(key, 0.0) + value / LOG_STEPS
+            figures = self.train_step(next(batches))
+            recent.append(figures)
             now = time.perf_counter()
-            self.elapsed_s += now - start
-            if self.step % LOG_STEPS == 0:
-                self.log("log.csv", {"step": self.step, "elapsed_s": self.elapsed_s, **sums})
-                sums = {}
-            if now - last_save > CHECKPOINT_S:
+            self._count(now - start)
+            if report:
+                report(self.progress, self.step, figures)
+            if self.step % LOG_STEPS == 0 or self.progress == 1:
+                means = {key: float(np.mean([f[key] for f in recent])) for key in figures}
+                self.log("log.csv", {"step": self.step, "elapsed_s": self.elapsed_s, **means})
+                recent = []
+            if self._due(now - last_save, CHECKPOINT_S):
                 self.save()
                 last_save = now
-            if self.held_out and now - last_held_out > HELD_OUT_S:
+            if self.held_out and self._due(now - last_held_out, HELD_OUT_S):
                 self.measure()
                 last_held_out = time.perf_counter()
         self.save()
         if self.held_out:
             self.measure()
-        return self.ema
+        return self.learner.ema
+
+    def _count(self, seconds: float) -> None:
+        """Add to the used time; all processes believe the first one's clock."""
+        self.elapsed_s += float(self.fabric.broadcast(seconds))
+
+    def _due(self, seconds: float, every: float) -> bool:
+        return bool(self.fabric.broadcast(seconds > every))
 
     def measure(self) -> None:
         """Estimated rate and PSNR of the averaged weights on the held-out pictures."""
         start = time.perf_counter()
-        for level in range(len(self.recipe.network.lambdas)):
-            points = [
-                held_out_point(self.ema, picture, level)
-                for picture in _pictures(self.held_out, self.device)
-            ]
+        for level in range(self.learner.levels):
+            points = [held_out_point(self.learner, x, level) for x in self._held_out_inputs()]
             bpp, psnr = np.mean(points, axis=0)
-            self.log(
-                "held_out.csv",
-                {
-                    "step": self.step,
-                    "elapsed_s": self.elapsed_s,
-                    "level": level,
-                    "rate_bpp": bpp,
-                    "psnr_db": psnr,
-                },
-            )
-        self.elapsed_s += time.perf_counter() - start
+            row = {"step": self.step, "elapsed_s": self.elapsed_s, "level": level}
+            self.log("held_out.csv", {**row, "rate_bpp": bpp, "psnr_db": psnr})
+        if self.fabric.is_global_zero:
+            from .curve import draw
 
-    def log(self, name: str, row: dict[str, float]) -> None:
-        """Append a row to a CSV file of the run's folder."""
+            draw(self.out / "held_out.csv", self.out / "rd.png")
+        self._count(time.perf_counter() - start)
+
+    def _held_out_inputs(self) -> Iterator[Tensor]:
+        for picture in self.held_out:
+            height, width = (n // IcmNetwork.stride * IcmNetwork.stride for n in picture.shape[:2])
+            x = torch.from_numpy(picture[:height, :width].astype(np.float32) / 255)
+            yield x.permute(2, 0, 1)[None].to(self.fabric.device)
+
+    def log(self, name: str, row: dict[str, Any]) -> None:
+        """Append a row to a CSV file of the run's folder, and to TensorBoard where asked."""
+        figures = {key: value for key, value in row.items() if key not in ("step", "level")}
+        group = f"level {row['level']}" if "level" in row else "training"
+        self.fabric.log_dict({f"{group}/{k}": v for k, v in figures.items()}, row["step"])
+        if not self.fabric.is_global_zero:
+            return
         path = self.out / name
         fresh = not path.exists()
         with path.open("a", newline="") as file:
@@ -208,42 +288,44 @@ class Trainer:
             writer.writerow(f"{value:.6g}" for value in row.values())
 
 
-def train(
-    recipe: Recipe, data: Path, out: Path, *, held_out: list[Path] | None = None, **overrides: Any
-) -> IcmNetwork:
-    """Train `recipe` on the packed file `data`; `overrides` replace recipe fields."""
-    return Trainer(replace(recipe, **overrides), data, out, held_out).run()
+def make_learner(recipe: Recipe, out: Path) -> Learner:
+    """The method that a recipe asks for, warm-started where it says so.
+
+    Raises:
+        WeightsError: the checkpoint to start from is missing or of another network.
+    """
+    if recipe.gan:
+        from .finetune import GanFinetuning
+
+        return GanFinetuning(recipe, recipe.gan)
+    start = _averaged(out / recipe.start_from) if recipe.start_from else None
+    if recipe.fusion:
+        base, _ = load_weights(weights_path(recipe.fusion.base))
+        fusion = FusionNetwork(base, recipe.fusion.config(recipe.network))
+        if start:
+            fusion.additional.warm_start(start)
+        return RateDistortion(recipe, fusion)
+    network = IcmNetwork(recipe.network)
+    if start:
+        load_tensors(network, start, str(recipe.start_from))
+    return RateDistortion(recipe, network)
+
+
+def _averaged(path: Path) -> dict[str, Tensor]:
+    """The averaged weights of another run's checkpoint."""
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["ema"]
+    except (OSError, KeyError, RuntimeError) as error:
+        raise WeightsError(
+            f"{path}: cannot start from it ({error}): train that recipe first"
+        ) from None
+    return state
 
 
 @torch.inference_mode()
-def held_out_point(network: IcmNetwork, x: Tensor, level: float) -> tuple[float, float]:
+def held_out_point(learner: Learner, x: Tensor, level: float) -> tuple[float, float]:
     """(estimated bpp, PSNR in dB of the rounded picture) of one picture [1, 3, H, W]."""
-    output = network(x, torch.tensor([float(level)], device=x.device))
-    pixels = x.shape[2] * x.shape[3]
-    error = (output.x_hat.clamp(0, 1) * 255).round() - x * 255
-    return float(output.bits) / pixels, 10 * math.log10(255**2 / float(error.square().mean()))
-
-
-def _pictures(paths: list[Path], device: torch.device) -> Iterator[Tensor]:
-    from PIL import Image
-
-    for path in paths:
-        with Image.open(path) as image:
-            array = np.asarray(image.convert("RGB"), np.float32) / 255
-        height, width = (n // IcmNetwork.stride * IcmNetwork.stride for n in array.shape[:2])
-        yield torch.from_numpy(array[:height, :width]).permute(2, 0, 1)[None].to(device)
-
-
-def _main_parameters(network: nn.Module) -> list[nn.Parameter]:
-    return [p for name, p in network.named_parameters() if not name.endswith("quantiles")]
-
-
-def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    parameters = _main_parameters(network)
-    if recipe.optimizer == "adamw":
-        return [torch.optim.AdamW(parameters, recipe.lr, weight_decay=0.0)]
-    if recipe.optimizer != "muon":
-        raise WorkbenchError(f"optimizer {recipe.optimizer!r} is unknown: use muon or adamw")
-    kernels = [p for p in parameters if p.ndim == 4]
-    rest = [p for p in parameters if p.ndim != 4]
-    return [Muon(kernels, recipe.lr), torch.optim.AdamW(rest, recipe.lr, weight_decay=0.0)]
+    bits, x_hat = learner.point(x, torch.tensor([float(level)], device=x.device))
+    error = (x_hat.clamp(0, 1) * 255).round() - x * 255
+    mse = float(error.square().mean())
+    return float(bits) / (x.shape[2] * x.shape[3]), 10 * math.log10(255**2 / mse)

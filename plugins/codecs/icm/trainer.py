@@ -1,0 +1,79 @@
+"""The learned codecs' recipes for ``workbench train``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import workbench
+
+if TYPE_CHECKING:
+    from .recipe import Recipe
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class IcmTrainer(workbench.Trainer):
+    """Trains the learned codecs on Lightning Fabric."""
+
+    name = "icm"
+    requires = ("torch", "compressai", "lightning", "pyyaml", "safetensors")
+    extra = "train"
+
+    @classmethod
+    def recipes(cls) -> Mapping[str, str]:
+        lines = {}
+        for path in sorted(RECIPES.glob("*.yaml")):
+            about = [line for line in path.read_text().splitlines() if line.startswith("about: ")]
+            lines[path.stem] = about[0].removeprefix("about: ") if about else ""
+        return lines
+
+    def train(self, recipe: str, job: workbench.TrainJob) -> str:
+        """Train; a run that was cut off goes on from its checkpoint.
+
+        Raises:
+            WorkbenchError: the recipe, the data or the device is not there or does not fit.
+        """
+        from .recipe import find_recipe, load_recipe
+        from .train import Trainer, make_fabric
+
+        path = find_recipe(recipe)
+        loaded = _with_budget(load_recipe(path), job)
+        job.out.mkdir(parents=True, exist_ok=True)
+        fabric = make_fabric(job.device, job.devices, job.out if job.tensorboard else None)
+        data = job.data
+        if data.is_dir():
+            # One process packs; the others wait for it.
+            with fabric.rank_zero_first(local=True):
+                data = _packed(job)
+        trainer = Trainer(loaded, data, job.out, job.held_out, fabric)
+        trainer.run(job.report)
+        export = (
+            f"python -m workbench_plugins.codecs.icm export {trainer.checkpoint_path} "
+            f"--recipe {recipe} --out FOLDER"
+        )
+        return f"{trainer.step} steps in {trainer.elapsed_s / 60:.1f} min. Weights: {export}"
+
+
+def _with_budget(recipe: Recipe, job: workbench.TrainJob) -> Recipe:
+    from dataclasses import replace
+
+    if job.steps is None and job.minutes is None:
+        return recipe
+    return replace(recipe, steps=job.steps, minutes=job.minutes)
+
+
+def _packed(job: workbench.TrainJob) -> Path:
+    """Pack a folder of pictures and masks into the run's folder, unless that was done before."""
+    from .data import folder, pack
+
+    path = job.out / "pictures"
+    if not path.with_suffix(".json").exists():
+        pack([("folder", folder(job.data, job.masks))], path)
+    return path
+
+
+@workbench.hookimpl
+def workbench_trainers() -> list[type[workbench.Trainer]]:
+    return [IcmTrainer]

@@ -1,0 +1,154 @@
+"""``workbench train``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workbench import registry
+from workbench.cli.options import AsJson, DataRoot, Plugins, print_json
+from workbench.errors import WorkbenchError
+
+SHOWN = 4
+
+
+def train(
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe's name (`--list` shows them) or YAML file.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of pictures to train on, or what was packed of one."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; a run that is there goes on.")
+    ] = None,
+    masks: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder that `workbench masks` wrote for these pictures; repeatable."),
+    ] = None,
+    held_out: Annotated[
+        str,
+        typer.Option(help="Dataset whose first pictures are measured on as training goes."),
+    ] = "demo",
+    held_out_limit: Annotated[
+        int, typer.Option(min=0, help="How many of them; 0 for none.")
+    ] = SHOWN,
+    minutes: Annotated[
+        float | None, typer.Option(help="Wall-clock budget instead of the recipe's.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Budget in steps instead of the recipe's.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="How many of them.")] = 1,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Log for TensorBoard, too.")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
+    data_root: DataRoot = None,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a recipe to the end of its budget: checkpoints, logs and a rate-distortion plot.
+
+    Stopped or killed runs go on when called again, exactly as if they had not been stopped.
+
+    Example: `workbench train lic-human --data photos --out runs/lic-human --minutes 60`
+    """
+    from workbench.training import TrainJob
+
+    found = registry.load(plugin or ())
+    if list_:
+        _list(found, as_json)
+        return
+    if recipe is None or data is None or out is None:
+        raise WorkbenchError("train: name a recipe, --data and --out; --list lists recipes")
+    if steps is not None and minutes is not None:
+        raise WorkbenchError("train: give --steps or --minutes, not both")
+    trainer = found.trainer(_trainer_of(found, recipe))
+    pictures = []
+    if held_out_limit:
+        dataset = found.dataset(held_out, str(data_root) if data_root else None)
+        items = [item for item in dataset.items() if not item.error][:held_out_limit]
+        pictures = [dataset.load(item) for item in items]
+    with _Bar(recipe, quiet=as_json) as bar:
+        job = TrainJob(
+            data, out, tuple(masks or ()), pictures, steps, minutes, device, devices, tensorboard,
+            bar.update,
+        )  # fmt: skip
+        outcome = trainer().train(recipe, job)
+    if as_json:
+        print_json({"recipe": recipe, "out": str(out), "outcome": outcome})
+    else:
+        typer.echo(outcome)
+
+
+def _trainer_of(found: registry.Registry, recipe: str) -> str:
+    """The trainer that comes with a recipe; the only one there is for other files."""
+    for name, trainer in found.trainers.items():
+        if recipe in trainer.recipes():
+            return name
+    if len(found.trainers) == 1:
+        return next(iter(found.trainers))
+    raise WorkbenchError(
+        f"train: {recipe!r} is no recipe of {', '.join(found.trainers) or 'any trainer'}; "
+        "--list lists recipes"
+    )
+
+
+def _list(found: registry.Registry, as_json: bool) -> None:
+    recipes = {
+        name: {"about": about, "trainer": trainer.name}
+        for trainer in found.trainers.values()
+        for name, about in trainer.recipes().items()
+    }
+    if as_json:
+        print_json(recipes)
+        return
+    width = max((len(name) for name in recipes), default=0)
+    for name, entry in sorted(recipes.items()):
+        typer.echo(f"{name:{width}}  {entry['about']}")
+
+
+class _Bar:
+    """A progress bar over the budget with the last figures, on stderr; one process shows it."""
+
+    def __init__(self, recipe: str, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=quiet or int(os.environ.get("LOCAL_RANK", 0)) > 0,
+        )
+        self._task = self._progress.add_task(Path(recipe).stem, total=1.0, figures="")
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def update(self, share: float, step: int, figures: Mapping[str, float]) -> None:
+        # Not before: errors of the recipe and the data are to stand alone on their line.
+        self._progress.start()
+        shown = f"step {step}, loss {figures['loss']:.4g}"
+        self._progress.update(self._task, completed=share, figures=shown)

@@ -1,0 +1,88 @@
+"""Plugins for training: segmenters, which mark pictures, and trainers, which run recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from workbench.api import Dataset, Item, Plugin
+from workbench.errors import PluginError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workbench.api import Picture
+
+
+class Segmenter(Plugin):
+    """Marks what matters to machines in pictures: masks that codecs are trained with.
+
+    Args:
+        alpha: confidence from which on something is marked; None for the segmenter's own default.
+        annotations: the file or folder of ground truth it draws on, where it needs one.
+        device, threads: where and with how many processor threads networks run.
+    """
+
+    kind: ClassVar[Literal["edges", "objects"]] = "edges"
+    """Whether its masks mark outlines or the objects themselves."""
+    annotated: ClassVar[bool] = False
+    """Whether it needs ``annotations``."""
+    device_bound: ClassVar[bool] = False
+    """Runs a network: one process a device, not one a processor core."""
+
+    def __init__(
+        self,
+        alpha: float | None = None,
+        annotations: str | None = None,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> None:
+        self.alpha, self.annotations = alpha, annotations
+        self.device, self.threads = device, threads
+
+    def settings(self) -> dict[str, Any]:
+        """All that shapes the masks, for their record: thresholds, hashes of weights."""
+        return {"alpha": self.alpha, **self.fingerprint()}
+
+    def mask(self, dataset: Dataset, item: Item) -> NDArray[np.uint8]:
+        """Mark a picture: uint8 ``[H, W]``, 0..255 as a share of 0..1."""
+        raise PluginError(f"{self.name}: a segmenter must define mask")
+
+
+class Trainer(Plugin):
+    """Trains networks from recipes: files that say all of a run but its data."""
+
+    @classmethod
+    def recipes(cls) -> Mapping[str, str]:
+        """The recipes it comes with: a line about each, by name."""
+        raise PluginError(f"{cls.name}: a trainer must define recipes")
+
+    def train(self, recipe: str, job: TrainJob) -> str:
+        """Train a recipe given by name or path to the end of its budget; say what came of it."""
+        raise PluginError(f"{self.name}: a trainer must define train")
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """What a recipe leaves open.
+
+    ``data`` is a folder of pictures or what the trainer made of one; ``masks`` are folders that
+    ``workbench masks`` wrote; ``held_out`` pictures are measured on as training goes. ``steps`` or
+    ``minutes`` replace the recipe's budget. ``report`` is called with the used share of the
+    budget, the step and its figures.
+    """
+
+    data: Path
+    out: Path
+    masks: Sequence[Path] = ()
+    held_out: Sequence[Picture] = ()
+    steps: int | None = None
+    minutes: float | None = None
+    device: str = "auto"
+    devices: int = 1
+    tensorboard: bool = False
+    report: Callable[[float, int, Mapping[str, float]], None] | None = None
