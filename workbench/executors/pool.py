@@ -55,12 +55,18 @@ class Pool:
     Args:
         timeout_s: a cell may take this long; a job this long a cell.
         memory_gib: memory that a process may use, None for all there is.
+        n_processes: another number than ``setting.workers``.
     """
 
     def __init__(
-        self, setting: Setting, *, timeout_s: float, memory_gib: float | None = None
+        self,
+        setting: Setting,
+        *,
+        timeout_s: float,
+        memory_gib: float | None = None,
+        n_processes: int | None = None,
     ) -> None:
-        self.setting = setting
+        self.n_processes = n_processes or setting.workers
         self.timeout_s = timeout_s
         self._start = Start(setting, tuple(sys.path), memory_gib)
         self._workers: list[_Worker] = []
@@ -91,7 +97,7 @@ class Pool:
     def offer(self, job: Job) -> bool:
         """Take a job if a worker is free for it, or will be in a moment."""
         worker = next((worker for worker in self._workers if not worker.jobs), None)
-        if worker is None and len(self._workers) < self.setting.workers:
+        if worker is None and len(self._workers) < self.n_processes:
             worker = _Worker(self._start, Path(self._logs.name), self._answers)
             self._workers.append(worker)
         if worker is None and self._seconds.get(job.codec, QUICK_S) < QUICK_S:
