@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from workbench import images
 from workbench.cli import app
 
+SQUARES = Path(__file__).parents[1] / "examples" / "squares.py"
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -120,8 +122,7 @@ def test_a_damaged_stream_file_is_refused_by_name(workbench_cli: Cli, tmp_path: 
 def test_check_judges_the_tutorial_codec_and_finds_a_bad_one(
     workbench_cli: Cli, plugin_file: Callable[[str, str], Path]
 ) -> None:
-    example = Path(__file__).parents[1] / "examples" / "squares.py"
-    good = workbench_cli("check", example)
+    good = workbench_cli("check", SQUARES)
     assert good.returncode == 0, good.stdout
     assert "FAILED" not in good.stdout
     bad = plugin_file(
@@ -137,6 +138,35 @@ def test_check_judges_the_tutorial_codec_and_finds_a_bad_one(
     assert verdicts.returncode == 1
     failed = {v["check"] for v in json.loads(verdicts.stdout) if not v["passed"]}
     assert "another process decodes the same picture" in failed
+
+
+def test_the_tutorial_codec_runs_beside_jpeg_and_stands_in_the_report(
+    workbench_cli: Cli, tmp_path: Path
+) -> None:
+    ran = workbench_cli(
+        "run", "--codecs", "squares,jpeg", "--tasks", "psnr", "--limit", 2,
+        "--plugin", SQUARES, "--out", "run",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    reported = workbench_cli("report", "run", "--anchor", "jpeg")
+    assert reported.returncode == 0, reported.stderr
+    with (tmp_path / "run" / "report" / "rd.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["codec"] == "squares"]
+    rates = [float(row["rate_bpp_mean"]) for row in rows]
+    psnrs = [float(row["psnr_rgb_mean"]) for row in rows]
+    assert [row["point"] for row in rows] == [f"side{n}" for n in (32, 16, 8, 6, 4, 3)]
+        "side32",
+        "side16",
+        "side8",
+        "side6",
+        "side4",
+        "side3",
+    ]
+    # Three bytes a 32 x 32 square are 0.023 bpp; deflate and 9 bytes of header change that a bit.
+    assert 0.5 * 0.0234 < rates[0] < 2 * 0.0234
+    assert rates == sorted(rates)
+    assert psnrs == sorted(psnrs)
+    assert "squares" in (tmp_path / "run" / "report" / "bd.md").read_text()
 
 
 def test_check_survives_a_codec_that_crashes(
