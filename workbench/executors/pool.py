@@ -32,6 +32,7 @@ from workbench.plan import Job
 QUICK_S = 0.05
 # Importing plugins takes a second or two, on a loaded machine with a cold disk much longer.
 START_S = 120.0
+START_TRIES = 50  # of workers that are killed from outside before they have begun
 LONGEST_WAIT_S = 3600.0  # the system's limit is beyond it
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -72,6 +73,7 @@ class Pool:
         self._workers: list[_Worker] = []
         self._answers: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
         self._seconds: dict[str, float] = {}
+        self._n_false_starts = 0
         self._logs = tempfile.TemporaryDirectory(prefix="workbench-")
 
     def __enter__(self) -> Pool:
@@ -135,17 +137,17 @@ class Pool:
             return []
         if answer is _DEAD:
             return self._bury(worker)
+        if isinstance(answer, Exception):
+            raise answer
         if answer == READY:
             worker.is_ready = True
-            if worker.jobs:
-                self._run_next(worker)
+            self._n_false_starts = 0
+            self._run_next(worker)
             return []
         job = worker.jobs.popleft()
         self._seconds[job.codec] = time.monotonic() - worker.started
         if worker.jobs:
             self._run_next(worker)
-        if isinstance(answer, Exception):
-            raise answer
         return [(job, answer)]
 
     def _bury(self, worker: _Worker) -> list[tuple[Job, Outcome]]:
@@ -169,6 +171,10 @@ class Pool:
             how = f"signal {-code} ({signal.strsignal(-code)})"
         # Nobody kills himself: an operator does, or the system when memory runs out.
         outside = code in (-signal.SIGKILL, -signal.SIGTERM)
+        if outside and not worker.is_ready:
+            self._n_false_starts += 1
+            if self._n_false_starts < START_TRIES:
+                return Fault(innocent=True)
         return Fault(f"its process died with {how}{words}", outside)
 
 

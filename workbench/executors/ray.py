@@ -97,9 +97,7 @@ class _Cluster:
             cores = max(os.cpu_count() or 1, self.setting.workers * self.setting.threads)
             options |= {"num_cpus": cores, "include_dashboard": False}
         try:
-            self.ray.init(
-                address or "local", log_to_driver=False, logging_level=logging.ERROR, **options
-            )
+            self.ray.init(address or "local", **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise WorkbenchError(f"Ray at {address or 'this machine'}: {error}") from error
 

@@ -2,7 +2,8 @@
 
 Started by :mod:`workbench.executors.pool` as ``python -m workbench.executors.worker``, so that
 nothing of the calling program is imported again. The first message is a :class:`Start`, each
-further one a job. An answer is :data:`READY`, the rows of a job, or the host's own error.
+further one a job. An answer is :data:`READY`, the rows of a job, or, at last, the host's own
+error, a full disk for instance.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.measure import Bench, Rows, Setting
+    from workbench.measure import Rows, Setting
     from workbench.plan import Job
 
 READY = "ready"
@@ -46,30 +47,24 @@ def main() -> None:
     start: Start = pickle.load(jobs)
     sys.path += [folder for folder in start.import_path if folder not in sys.path]
     _limit_memory(start.memory_gib)
-    bench: Bench | None = None
-    n_done = 0
-    _answer(answers, READY)
-    while True:
-        try:
-            job: Job = pickle.load(jobs)
-        except EOFError:
-            return
-        try:
-            if bench is None:
-                from workbench.measure import Bench
+    try:
+        from workbench.measure import Bench
 
-                bench = Bench(start.setting)
+        bench = Bench(start.setting)
+        _answer(answers, READY)
+        while True:
+            try:
+                job: Job = pickle.load(jobs)
+            except EOFError:
+                return
             rows = bench.run(job)
-        except WorkbenchError as error:
-            _answer(answers, error)
-            continue
-        except Exception:
-            _answer(answers, RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
-            continue
-        if start.memory_gib is not None:
-            _end_if_out_of_memory(rows, start.memory_gib)
-        _answer(answers, rows)
-        n_done += 1
+            if start.memory_gib is not None:
+                _end_if_out_of_memory(rows, start.memory_gib)
+            _answer(answers, rows)
+    except WorkbenchError as error:
+        _answer(answers, error)
+    except Exception:
+        _answer(answers, RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
 
 
 def _take_over_standard_files() -> tuple[BinaryIO, BinaryIO]:
