@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workbench.errors import StreamError
-from workbench.images import to_uint8
 
 from .latents import LatentCoder, checksum
 from .network import IcmNetwork
-from .stream import IcmStream, snap_level
+from .pictures import padded, to_input, to_picture
+from .stream import EnhancementStream, IcmStream, snap_level
+
+DOWN = 16
+"""Pixels a side of a latent."""
 
 
 class PictureCoder:
@@ -20,62 +23,88 @@ class PictureCoder:
 
     Every picture passes the networks alone: in a batch, convolutions may pick another
     algorithm and round the last bit differently.
+
+    Args:
+        network: the trained network.
+        weights_id: what streams name its weights by.
+        device: where it runs.
+        verify: decode whatever is encoded, and raise an error unless it comes back.
     """
 
-    def __init__(self, network: IcmNetwork, weights_id: bytes, device: str = "cpu") -> None:
+    def __init__(
+        self, network: IcmNetwork, weights_id: bytes, device: str = "cpu", *, verify: bool = False
+    ) -> None:
         network = network.eval().requires_grad_(False)
-        self._network = network.to(torch.device(device), memory_format=torch.channels_last)
+        self.device = torch.device(device)
+        self._network = network.to(self.device, memory_format=torch.channels_last)
         self._weights_id = weights_id
-        self._latents = LatentCoder(self._network)
-        self._device = torch.device(device)
+        self._latents = LatentCoder(self._network, verify=verify)
 
-    @torch.inference_mode()
     def compress(self, picture: NDArray[np.uint8], level: float) -> bytes:
         """uint8 [H, W, 3] at a rate level 0..levels-1, to the nearest 1/50."""
-        height, width = picture.shape[:2]
-        level = snap_level(level)
-        x = torch.from_numpy(self._pad(picture)).to(self._device)
-        x = (x.permute(2, 0, 1)[None].float() / 255).contiguous(memory_format=torch.channels_last)
-        coded = self._latents.encode(self._network.analyse(x, self._level(level)))
-        return IcmStream(
-            self._weights_id, level, width, height, checksum(coded.y_hat), coded.payload
-        ).to_bytes()
+        return self.encode(picture, level)[0].to_bytes()
 
-    @torch.inference_mode()
     def decompress(self, data: bytes) -> NDArray[np.uint8]:
         """Inverse of `compress`: uint8 [H, W, 3].
 
         Raises:
             StreamError: damaged, of other weights, or decoded to other latents than encoded.
         """
-        stream = IcmStream.from_bytes(data)
-        if stream.weights_id != self._weights_id:
-            raise StreamError(
-                f"stream was made with weights {stream.weights_id.hex()}…, this decoder has "
-                f"{self._weights_id.hex()}…: decode with the same version of the weights"
-            )
-        if not 0 <= stream.level <= len(self._network.config.lambdas) - 1:
-            raise StreamError(f"stream has rate level {stream.level:g}, which the network lacks")
-        shape = (_padded(stream.height) // 16, _padded(stream.width) // 16)
-        y_hat = self._latents.decode(stream.payload, shape)
-        if checksum(y_hat) != stream.latents_crc:
-            raise StreamError(
-                "decoded latents differ from the encoder's: this machine's arithmetic does not "
-                "reproduce the entropy model; decode on the kind of device that encoded"
-            )
-        x_hat = self._network.synthesise(y_hat.float(), self._level(stream.level))
-        picture = x_hat[0].permute(1, 2, 0).cpu().numpy()
-        return to_uint8(picture[: stream.height, : stream.width].astype(np.float64) * 255)
+        return self.synthesise(*self.decode(data))
 
-    def _level(self, level: float) -> Tensor:
-        return torch.tensor([level], device=self._device)
-
-    @staticmethod
-    def _pad(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    @torch.inference_mode()
+    def encode(self, picture: NDArray[np.uint8], level: float) -> tuple[IcmStream, Tensor]:
+        """(stream, latents float64 [1, M, h, w])."""
         height, width = picture.shape[:2]
-        pads = ((0, _padded(height) - height), (0, _padded(width) - width), (0, 0))
-        return np.pad(picture, pads, mode="edge")
+        level = snap_level(level)
+        x = to_input(picture, self._network.stride, self.device)
+        coded = self._latents.encode(self._network.analyse(x, level_tensor(level, self.device)))
+        crc = checksum(coded.y_hat)
+        stream = IcmStream(self._weights_id, level, width, height, crc, coded.payload)
+        return stream, coded.y_hat
+
+    @torch.inference_mode()
+    def decode(self, data: bytes) -> tuple[IcmStream, Tensor]:
+        """(stream, latents) from `encode`'s bytes."""
+        stream = IcmStream.from_bytes(data)
+        check_stream(stream, self._weights_id, len(self._network.config.lambdas))
+        y_hat = self._latents.decode(stream.payload, self.shape(stream.height, stream.width))
+        check_latents(y_hat, stream)
+        return stream, y_hat
+
+    @torch.inference_mode()
+    def synthesise(self, stream: IcmStream, y_hat: Tensor) -> NDArray[np.uint8]:
+        """The picture of decoded latents, uint8 [H, W, 3]."""
+        level = level_tensor(stream.level, self.device)
+        x_hat = self._network.synthesise(y_hat.float(), level)
+        return to_picture(x_hat, stream.height, stream.width)
+
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of a picture's latents."""
+        stride = self._network.stride
+        return padded(height, stride) // DOWN, padded(width, stride) // DOWN
 
 
-def _padded(side: int) -> int:
-    return -(-side // IcmNetwork.stride) * IcmNetwork.stride
+def level_tensor(level: float, device: torch.device) -> Tensor:
+    """A rate level as networks take it."""
+    return torch.tensor([level], device=device)
+
+
+def check_stream(stream: IcmStream | EnhancementStream, weights_id: bytes, levels: int) -> None:
+    """Raise StreamError where a stream was not made by the network at hand."""
+    if stream.weights_id != weights_id:
+        raise StreamError(
+            f"stream was made with weights {stream.weights_id.hex()}…, this decoder has "
+            f"{weights_id.hex()}…: decode with the same codec and the same version of the weights"
+        )
+    if not 0 <= stream.level <= levels - 1:
+        raise StreamError(f"stream has rate level {stream.level:g}, which the network lacks")
+
+
+def check_latents(y_hat: Tensor, stream: IcmStream | EnhancementStream) -> None:
+    """Raise StreamError where decoded latents are not those that were encoded."""
+    if checksum(y_hat) != stream.latents_crc:
+        raise StreamError(
+            "decoded latents differ from the encoder's: this machine's arithmetic does not "
+            "reproduce the entropy model; decode on the kind of device that encoded"
+        )

@@ -118,6 +118,8 @@ class AdditionalNetwork(SliceEntropyModel):
         A context net's first kernel reads [latent means, base, slices before]; the columns for
         the base start at zero where the other network had none.
         """
+        # A `FusionNetwork`'s parameters have a prefix.
+        state = {name.removeprefix("additional."): value for name, value in state.items()}
         own, old_own = self.own_channels, state["gain.log_gain"].shape[1]
         for name, value in self.state_dict().items():
             if name not in state or not value.is_floating_point():

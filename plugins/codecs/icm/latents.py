@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workbench.errors import StreamError
+
 from .entropy import SliceEntropyModel, scale_table
 from .tables import Tables, from_bytes, to_bytes
 
@@ -33,10 +35,16 @@ class CodedLatents(NamedTuple):
 
 
 class LatentCoder:
-    """Entropy coder of one slice entropy model; holds a float64 copy of its networks."""
+    """Entropy coder of one slice entropy model; holds a float64 copy of its networks.
 
-    def __init__(self, model: SliceEntropyModel) -> None:
-        self._model = copy.deepcopy(model).double().eval().requires_grad_(False)
+    Args:
+        model: the entropy model.
+        verify: decode whatever is encoded, and raise an error unless it comes back.
+    """
+
+    def __init__(self, model: SliceEntropyModel, *, verify: bool = False) -> None:
+        self._verify = verify
+        self._model = _without_transforms(model).double().eval().requires_grad_(False)
         self._scale_tables = Tables.gaussian()
         self._z_tables = Tables.bottleneck(self._model.entropy_bottleneck)
         log_scales = scale_table().log()
@@ -71,7 +79,10 @@ class LatentCoder:
         for symbols, indexes in reversed(coded):
             self._scale_tables.push(coder, symbols, indexes)
         self._z_tables.push(coder, z, channels)
-        return CodedLatents(to_bytes(coder), state.y_hat())
+        result = CodedLatents(to_bytes(coder), state.y_hat())
+        if self._verify:
+            self._check(result, side)
+        return result
 
     @torch.inference_mode()
     def decode(self, payload: bytes, shape: tuple[int, int], side: Tensor | None = None) -> Tensor:
@@ -86,6 +97,14 @@ class LatentCoder:
             symbols = self._scale_tables.pop(coder, self._indexes(sigma))
             state.add(index, mu + _tensor(symbols, mu))
         return state.y_hat()
+
+    def _check(self, coded: CodedLatents, side: Tensor | None) -> None:
+        height, width = coded.y_hat.shape[2:]
+        if not torch.equal(self.decode(coded.payload, (height, width), side), coded.y_hat):
+            raise StreamError(
+                "verify: the stream just made does not decode to the encoder's latents: "
+                "this machine's arithmetic does not repeat itself"
+            )
 
     def _z_hat(self, z: NDArray[np.int32], shape: torch.Size) -> Tensor:
         values = torch.from_numpy(z).to(self._medians.device, torch.float64)
@@ -112,11 +131,23 @@ class _Slices:
     def add(self, index: int, y_hat: Tensor) -> None:
         """Take in the slice just coded."""
         refined = self._model.refine(index, self._support, y_hat)
-        self._y_hats.append((refined * GRID).round() / GRID)
+        self._y_hats.append(snap(refined))
 
     def y_hat(self) -> Tensor:
         """All slices.  float64 [1, M, h, w], multiples of 1/GRID."""
         return torch.cat(self._y_hats, dim=1)
+
+
+def snap(latents: Tensor) -> Tensor:
+    """To the grid on which latents are the same everywhere."""
+    return (latents * GRID).round() / GRID
+
+
+def _without_transforms(model: SliceEntropyModel) -> SliceEntropyModel:
+    """A copy that leaves out g_a and g_s, most of the memory of a large network."""
+    shell = copy.copy(model)
+    shell._modules = {n: m for n, m in model._modules.items() if n not in ("g_a", "g_s")}
+    return copy.deepcopy(shell)
 
 
 def checksum(y_hat: Tensor) -> int:

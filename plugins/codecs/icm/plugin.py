@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from .coder import PictureCoder
 
 FOLDER = Path(__file__).parents[2] / "weights"
+VERIFY = "WORKBENCH_VERIFY"
 
 
 class IcmCodec(workbench.Codec):
     """A `lite` network: padding, real rANS streams and rate levels between 0 and 5.
 
     Any level in steps of 1/50 may be asked for; all come from one file of weights. Streams
-    decode to the same latents on other devices and thread counts, or raise an error.
+    decode to the same latents on other devices and thread counts, or raise an error. With
+    ``WORKBENCH_VERIFY=1`` the encoder decodes every stream it makes and compares.
     """
 
     requires = ("torch", "compressai", "constriction", "safetensors", "scipy")
@@ -48,12 +51,17 @@ class IcmCodec(workbench.Codec):
     def fingerprint(cls) -> dict[str, str]:
         return {"weights": weights.sha256(cls.weights_path())}
 
+    @property
+    def verify(self) -> bool:
+        """Whether the encoder makes sure that its streams decode; doubles its time."""
+        return os.environ.get(VERIFY, "0") != "0"
+
     @cached_property
     def _coder(self) -> PictureCoder:
         from .coder import PictureCoder
         from .weights import load_weights
 
-        return PictureCoder(*load_weights(self.weights_path()), self.device)
+        return PictureCoder(*load_weights(self.weights_path()), self.device, verify=self.verify)
 
     def encode(self, image: Picture, point: workbench.Point) -> bytes:
         self._set_threads()
@@ -92,6 +100,22 @@ class ObjectIcm(IcmCodec):
     outputs = {"image": workbench.Output(("main",), "machine")}  # noqa: RUF012
 
 
+class RoiIcm(IcmCodec):
+    """ROI: R + λ · mse with more weight where objects are; the stream is an ordinary one."""
+
+    name = "roi-icm"
+    citation = "network after Liu, Sun, Katto, CVPR 2023, arXiv 2303.14978; gain units CVPR 2021"
+    outputs = {"image": workbench.Output(("main",), "machine")}  # noqa: RUF012
+
+
+class TasklossIcm(IcmCodec):
+    """Task loss: R + λ · (mse + a frozen recogniser's distance between x and x̂)."""
+
+    name = "taskloss-icm"
+    citation = "Feng et al., image coding for machines with omnipotent features, ECCV 2022"
+    outputs = {"image": workbench.Output(("main",), "machine")}  # noqa: RUF012
+
+
 @workbench.hookimpl
 def workbench_codecs() -> list[type[workbench.Codec]]:
-    return [LicHuman, SaIcm, ObjectIcm]
+    return [LicHuman, SaIcm, ObjectIcm, RoiIcm, TasklossIcm]
