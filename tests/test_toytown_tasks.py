@@ -14,11 +14,12 @@ from workbench.errors import WeightsError  # noqa: E402
 from workbench_datasets.toytown.dataset import Toytown  # noqa: E402
 from workbench_plugins.tasks.toytown import decode, model  # noqa: E402
 from workbench_plugins.tasks.toytown.buffer import Sample, make_sample  # noqa: E402
-from workbench_plugins.tasks.toytown.losses import focal, giou_loss, losses  # noqa: E402
+from workbench_plugins.tasks.toytown.losses import focal, losses, overlap  # noqa: E402
 from workbench_plugins.tasks.toytown.network import (  # noqa: E402
     DETECTOR_HEADS,
     HEADS,
     PANOPTIC_HEADS,
+    SIDE_BINS,
     ToytownNet,
 )
 from workbench_plugins.tasks.toytown.plugin import (  # noqa: E402
@@ -48,18 +49,35 @@ def test_targets_of_one_box_are_where_it_is() -> None:
     assert maps["heat"].max() == 1.0
     # Cell (3, 3) has its middle at (14, 14): 10 to the left side, 6 up, 6 right, 2 down.
     assert maps["sides"][:, 3, 3].tolist() == [10, 6, 6, 2]
-    assert maps["sides_mask"][3, 3] == 1
+    # Its cells share a weight of 1, the middle one most of it.
+    assert maps["sides_mask"].sum() == pytest.approx(1.0)
+    assert maps["sides_mask"].argmax() == 3 * 8 + 3
     # The mass centre is (12, 12) / 4 = (3, 3); the middle of cell (3, 3) is (3.5, 3.5).
     assert maps["offset"][:, 3, 3].tolist() == [-0.5, -0.5]
     assert maps["offset_mask"].sum() == 8  # 16 x 8 pixels are 4 x 2 cells
 
 
-def test_giou_of_equal_boxes_costs_nothing_and_of_a_quarter_three_quarters() -> None:
+def test_giou_of_equal_boxes_is_one_and_of_a_quarter_a_quarter() -> None:
     whole = torch.tensor([[2.0, 2.0, 2.0, 2.0]])
     half = torch.tensor([[1.0, 1.0, 1.0, 1.0]])
-    assert float(giou_loss(whole, whole)) == 0.0
+    assert [float(value) for value in overlap(whole, whole)] == [1.0, 1.0]
     # The 2x2 box lies in the 4x4 box: IoU = 4 / 16, and the hull is the larger box.
-    assert float(giou_loss(whole, half)) == pytest.approx(0.75)
+    assert [float(value) for value in overlap(whole, half)] == [0.25, 0.25]
+    # 2x2 boxes side by side, seen from the edge they share: nothing in common, no gap either.
+    left, right = torch.tensor([[2.0, 1, 0, 1]]), torch.tensor([[0.0, 1, 2, 1]])
+    assert [float(value) for value in overlap(left, right)] == [0.0, 0.0]
+
+
+def test_distances_come_back_from_their_bins() -> None:
+    distances = torch.tensor([0.0, 1.5, 10.0, 47.0, 399.0])
+    place = decode.side_bins(distances)
+    assert (place[0], place[-1] > SIDE_BINS - 1.1) == (0, True)
+    # All weight on the two neighbours, shared as the place between them says.
+    low = place.floor().long().clamp(max=SIDE_BINS - 2)
+    share = torch.full((5, SIDE_BINS), 1e-12)
+    share.scatter_(1, low[:, None], (low + 1 - place)[:, None].clamp(min=1e-12))
+    share.scatter_(1, low[:, None] + 1, (place - low)[:, None].clamp(min=1e-12))
+    assert torch.allclose(decode.side_distances(share.log()), distances, atol=1e-2)
 
 
 def test_focal_loss_of_a_single_undecided_peak_is_what_the_paper_gives() -> None:
@@ -72,10 +90,13 @@ def _perfect(sample: Sample) -> dict[str, torch.Tensor]:
     maps = targets(sample.instances, sample.boxes, sample.classes, 6)
     semantic = torch.from_numpy(sample.semantic[2::4, 2::4].astype(np.int64))
     semantic = torch.where(semantic == 255, 6, semantic)
-    sides = torch.from_numpy(maps["sides"]).clamp(min=0.1)
+    place = decode.side_bins(torch.from_numpy(maps["sides"]))[:, None]  # [4, 1, h, w]
+    bins = torch.arange(SIDE_BINS)[None, :, None, None]
+    share = (1 - (place - bins).abs()).clamp(min=1e-9)
+    sure = torch.full((1, *maps["heat"].shape[1:]), 20.0)
     return {
         "heat": torch.logit(torch.from_numpy(maps["heat"]), eps=1e-6),
-        "box": torch.log(sides / decode.SIDE_UNIT_PX),
+        "box": torch.cat([share.log().flatten(0, 1), sure]),
         "centre": torch.logit(torch.from_numpy(maps["centre"]), eps=1e-6),
         "offset": torch.from_numpy(maps["offset"]),
         "semantic": torch.nn.functional.one_hot(semantic, 11).permute(2, 0, 1) * 20.0,
@@ -158,7 +179,7 @@ def test_losses_of_a_picture_without_things_are_finite() -> None:
     ready = prepare(sample, False, 1.0)
     batch = {name: torch.from_numpy(value[None]) for name, value in ready.items()}
     parts = losses(ToytownNet()(batch["image"]), batch)
-    assert set(parts) == set(HEADS)
+    assert set(parts) == {*HEADS, "sides", "quality"}
     assert all(torch.isfinite(part) for part in parts.values())
 
 

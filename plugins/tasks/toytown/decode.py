@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workbench_plugins.tasks.toytown.network import STRIDE, THING_CLASSES
+from workbench_plugins.tasks.toytown.network import SIDE_BINS, STRIDE, THING_CLASSES
 
-SIDE_UNIT_PX = 8.0
-"""The box head gives ln(distance / 8 px), so that its zero is a small box."""
+SIDE_UNIT_PX, LONGEST_SIDE_PX = 4.0, 400.0
+SIDE_STEP = math.log1p(LONGEST_SIDE_PX / SIDE_UNIT_PX) / (SIDE_BINS - 1)
+"""Bin k of a side stands for 4 px * (exp(k * SIDE_STEP) - 1): 0, 1.4, 3.4, 6.1 ... 400 px, finest
+where things are small."""
+QUALITY_SHARE = 0.5
+"""A box's score is heat^(1 - share) * expected IoU^share."""
 MOST_BOXES = 100
 NMS_IOU = 0.7
 LEAST_SCORE = 0.02
@@ -26,11 +31,25 @@ def peaks(heat: Tensor) -> Tensor:
     return torch.where(heat == highest, heat, torch.zeros_like(heat))
 
 
+def side_bins(distances: Tensor) -> Tensor:
+    """The place of distances in pixels among the bins, 0..SIDE_BINS - 1, between whole numbers."""
+    place = torch.log1p(distances / SIDE_UNIT_PX) / SIDE_STEP
+    return place.clamp(0, SIDE_BINS - 1)
+
+
+def side_distances(logits: Tensor) -> Tensor:
+    """Distances in pixels [n, 4] from the bins' logits [n, 4, SIDE_BINS]: of the mean bin."""
+    bins = torch.arange(SIDE_BINS, dtype=logits.dtype, device=logits.device)
+    place = (torch.softmax(logits, dim=-1) * bins).sum(-1)
+    return SIDE_UNIT_PX * torch.expm1(place * SIDE_STEP)
+
+
 def boxes(heat: Tensor, box: Tensor, width: int, height: int) -> dict[str, Any]:
     """Boxes of one picture, best first, as numpy arrays.
 
     Args:
-        heat: [C, h, w] logits; box: [4, h, w] ln of the distances to the sides.
+        heat: [C, h, w] logits; box: [4 * SIDE_BINS + 1, h, w] logits of the distances to left,
+            top, right and bottom, then of the expected intersection over union.
         width, height: of the picture in pixels; boxes are cut to it.
 
     Returns `boxes` float32 [n, 4] (x0, y0, x1, y1), `scores` float32 [n], `labels` int64 [n].
@@ -42,7 +61,10 @@ def boxes(heat: Tensor, box: Tensor, width: int, height: int) -> dict[str, Any]:
     labels = index // (found.shape[1] * columns)
     cell = index % (found.shape[1] * columns)
     x, y = (cell % columns + 0.5) * STRIDE, (cell // columns + 0.5) * STRIDE
-    sides = torch.exp(box.float().clamp(max=5.0)).flatten(1)[:, cell] * SIDE_UNIT_PX
+    picked = box.float().flatten(1)[:, cell].T  # [n, 4 * SIDE_BINS + 1]
+    sides = side_distances(picked[:, :-1].unflatten(1, (4, SIDE_BINS))).T  # [4, n]
+    quality = torch.sigmoid(picked[:, -1])
+    scores = scores ** (1 - QUALITY_SHARE) * quality**QUALITY_SHARE
     corners = torch.stack(
         [
             (x - sides[0]).clamp(0, width),
@@ -52,6 +74,8 @@ def boxes(heat: Tensor, box: Tensor, width: int, height: int) -> dict[str, Any]:
         ],
         dim=1,
     )
+    order = scores.argsort(descending=True, stable=True)
+    corners, scores, labels = corners[order], scores[order], labels[order]
     kept = suppress(corners, labels)[:MOST_BOXES]
     return {
         "boxes": corners[kept].numpy(),

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workbench_plugins.tasks.toytown.decode import SIDE_UNIT_PX
+from workbench_plugins.tasks.toytown.decode import side_bins, side_distances
+from workbench_plugins.tasks.toytown.network import SIDE_BINS
 
 IGNORE = 255
 CLASS_WEIGHTS = (3.0, 3.0, 1.5, 2.0, 2.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -22,8 +23,8 @@ def focal(logits: Tensor, target: Tensor) -> Tensor:
     return -torch.where(peak, hit, miss).sum() / peak.sum().clamp(min=1)
 
 
-def giou_loss(a: Tensor, b: Tensor) -> Tensor:
-    """1 - generalised IoU (arXiv 1902.09630) of boxes given as distances [n, 4] from one point."""
+def overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """IoU and generalised IoU (arXiv 1902.09630) of boxes as distances [n, 4] from one point."""
     inter = (torch.minimum(a[:, 0], b[:, 0]) + torch.minimum(a[:, 2], b[:, 2])) * (
         torch.minimum(a[:, 1], b[:, 1]) + torch.minimum(a[:, 3], b[:, 3])
     )
@@ -33,35 +34,67 @@ def giou_loss(a: Tensor, b: Tensor) -> Tensor:
     area_a = (a[:, 0] + a[:, 2]) * (a[:, 1] + a[:, 3])
     area_b = (b[:, 0] + b[:, 2]) * (b[:, 1] + b[:, 3])
     union = area_a + area_b - inter
-    return 1 - inter / union + (around - union) / around
+    iou = inter / union.clamp(min=1e-6)
+    return iou, iou - (around - union) / around.clamp(min=1e-6)
 
 
-def losses(out: dict[str, Tensor], target: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weighted loss of each head; their sum is minimised.
+def box_losses(out: Tensor, target: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Losses of the box head: generalised IoU, distributions (Eq. 6, arXiv 2006.04388), quality.
 
-    Args:
-        out: what the network gives, all heads.
-        target: the maps of `targets`, batched, and `semantic` int64 [B, H, W].
+    The cells of a thing share one weight whatever its size: most things are small, and a mean
+    over cells would leave the boxes to the few large ones.
     """
-    labels = target["semantic"]
+    weight = target["sides_mask"]
+    chosen = weight > 0
+    weight = weight[chosen]
+    weight = weight / weight.sum().clamp(min=1e-6)  # [n]
+    picked = out.permute(0, 2, 3, 1)[chosen].float()  # [n, 4 * SIDE_BINS + 1]
+    wanted = target["sides"].permute(0, 2, 3, 1)[chosen]  # [n, 4]
+    logits = picked[:, :-1].unflatten(1, (4, SIDE_BINS))
+    iou, giou = overlap(side_distances(logits), wanted)
+    place = side_bins(wanted)
+    low = place.floor().clamp(max=SIDE_BINS - 2)
+    logs = torch.log_softmax(logits, dim=-1)
+    near = torch.gather(logs, 2, low.long()[..., None])[..., 0]
+    far = torch.gather(logs, 2, low.long()[..., None] + 1)[..., 0]
+    spread = -((low + 1 - place) * near + (place - low) * far).mean(1)
+    quality = functional.binary_cross_entropy_with_logits(
+        picked[:, -1], iou.detach().clamp(0, 1), reduction="none"
+    )
+    return {
+        "box": 4.0 * ((1 - giou) * weight).sum(),
+        "sides": 1.0 * (spread * weight).sum(),
+        "quality": 0.5 * (quality * weight).sum(),
+    }
+
+
+def semantic_loss(out: Tensor, labels: Tensor) -> Tensor:
+    """Weighted cross-entropy of logits [B, C, h, w] against class ids int64 [B, H, W]."""
     # Half the resolution costs a quarter; a random phase keeps object borders unbiased.
     row, column = (int(v) for v in torch.randint(0, 2, (2,)))
     labels = labels[:, row::2, column::2]
-    logits = functional.interpolate(
-        out["semantic"].float(), size=labels.shape[-2:], mode="bilinear"
-    )
+    logits = functional.interpolate(out.float(), size=labels.shape[-2:], mode="bilinear")
     weights = torch.tensor(CLASS_WEIGHTS, device=logits.device)
-    semantic = functional.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORE)
-    mask = target["offset_mask"]
-    offset = (out["offset"].float() - target["offset"]).abs().sum(1) * mask
-    chosen = target["sides_mask"] > 0
-    sides = torch.exp(out["box"].float().clamp(max=5.0)) * SIDE_UNIT_PX
-    picked = sides.permute(0, 2, 3, 1)[chosen]
-    wanted = target["sides"].permute(0, 2, 3, 1)[chosen]
-    return {
-        "semantic": 2.0 * semantic,
-        "heat": focal(out["heat"].float(), target["heat"]),
-        "box": 4.0 * giou_loss(picked, wanted).sum() / chosen.sum().clamp(min=1),
-        "centre": focal(out["centre"].float(), target["centre"]),
-        "offset": 0.3 * offset.sum() / mask.sum().clamp(min=1),
-    }
+    return functional.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORE)
+
+
+def losses(out: dict[str, Tensor], target: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weighted losses of the heads that `out` has; their sum is minimised.
+
+    Args:
+        out: what the network gives.
+        target: the maps of `targets`, batched, and `semantic` int64 [B, H, W].
+    """
+    parts: dict[str, Tensor] = {}
+    if "semantic" in out:
+        parts["semantic"] = 2.0 * semantic_loss(out["semantic"], target["semantic"])
+    for name in ("heat", "centre"):
+        if name in out:
+            parts[name] = focal(out[name].float(), target[name])
+    if "box" in out:
+        parts |= box_losses(out["box"], target)
+    if "offset" in out:
+        mask = target["offset_mask"]
+        offset = (out["offset"].float() - target["offset"]).abs().sum(1) * mask
+        parts["offset"] = 0.3 * offset.sum() / mask.sum().clamp(min=1)
+    return parts

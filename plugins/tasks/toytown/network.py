@@ -2,11 +2,14 @@
 
     image [B, 3, H, W] -> stem (1/2, 1/4) -> stages 1/4, 1/8, 1/16, 1/32
         -> top-down sum to 1/4 (48 channels) -> smooth -> semantic [B, 11, H/4, W/4]
-                                                       -> things -> heat [B, 6], box [B, 4],
+                                                       -> things -> heat [B, 6],
                                                                     centre [B, 1], offset [B, 2]
+    half the picture's size, smooth -> box tower -> box [B, 4 * 16 + 1, H/4, W/4]
 
-The panoptic heads and their grouping follow Panoptic-DeepLab (arXiv 1911.10194); the box heads
-follow CenterNet (arXiv 1904.07850) with distances to the four sides as in FCOS (arXiv 1904.01355).
+The panoptic heads and their grouping follow Panoptic-DeepLab (arXiv 1911.10194). Things are found
+at the peaks of a heat map as in CenterNet (arXiv 1904.07850), with distances to the four sides as
+in FCOS (arXiv 1904.01355), each a distribution over 16 distances as in generalised focal loss
+(arXiv 2006.04388), and with the intersection over union that the box is expected to reach.
 Both shipped networks are this class, each with the heads that it needs.
 """
 
@@ -19,8 +22,10 @@ from torch import Tensor, nn
 
 STRIDE = 4
 SEMANTIC_CLASSES, THING_CLASSES = 11, 6
-HEADS: dict[str, int] = {"semantic": SEMANTIC_CLASSES, "heat": THING_CLASSES, "box": 4, "centre": 1,
-                         "offset": 2}  # fmt: skip
+SIDE_BINS = 16
+HEADS: dict[str, int] = {"semantic": SEMANTIC_CLASSES, "heat": THING_CLASSES,
+                         "box": 4 * SIDE_BINS + 1, "centre": 1, "offset": 2}  # fmt: skip
+STEM, TOWER = 24, 64
 DETECTOR_HEADS = ("heat", "box")
 PANOPTIC_HEADS = ("semantic", "centre", "offset")
 
@@ -48,6 +53,22 @@ class Block(nn.Module):
         return torch.relu(x + self.second(self.first(x)))
 
 
+class BoxTower(nn.Module):
+    """Features for boxes: what the picture shows there, and its edges at half the resolution."""
+
+    def __init__(self, neck: int, fine: int, width: int) -> None:
+        super().__init__()
+        self.edges = nn.Conv2d(4 * fine, width, 1)
+        self.first = nn.Conv2d(neck, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.second = conv(width, width)
+        self.third = conv(width, width)
+
+    def forward(self, shared: Tensor, fine: Tensor) -> Tensor:
+        edges = self.edges(nn.functional.pixel_unshuffle(fine, 2))
+        return self.third(self.second(torch.relu(self.norm(self.first(shared) + edges))))
+
+
 class ToytownNet(nn.Module):
     """Maps RGB in 0..1 [B, 3, H, W], H and W multiples of 32, to a dictionary of head outputs."""
 
@@ -59,7 +80,7 @@ class ToytownNet(nn.Module):
         neck: int = 48,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(conv(3, 24, stride=2), conv(24, widths[0], stride=2))
+        self.stem = nn.Sequential(conv(3, STEM, stride=2), conv(STEM, widths[0], stride=2))
         stages: list[nn.Module] = []
         for k, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             layers: list[nn.Module] = [conv(widths[k - 1], width, stride=2)] if k else []
@@ -67,16 +88,20 @@ class ToytownNet(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.laterals = nn.ModuleList([nn.Conv2d(width, neck, 1) for width in widths])
         self.smooth = conv(neck, neck)
-        needs_things = any(name != "semantic" for name in heads)
+        needs_things = any(name not in ("semantic", "box") for name in heads)
         self.things = conv(neck, neck) if needs_things else None
-        self.heads = nn.ModuleDict({name: nn.Conv2d(neck, HEADS[name], 1) for name in heads})
+        self.tower = BoxTower(neck, STEM, TOWER) if "box" in heads else None
+        self.heads = nn.ModuleDict(
+            {name: nn.Conv2d(TOWER if name == "box" else neck, HEADS[name], 1) for name in heads}
+        )
         for name in ("heat", "centre"):
             if name in self.heads:
                 # Rare positives: start from a probability of 0.01, as in RetinaNet.
                 nn.init.constant_(self.heads[name].bias, -4.6)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        x = self.stem((image - 0.45) * 4.0)
+        fine = self.stem[0]((image - 0.45) * 4.0)
+        x = self.stem[1](fine)
         levels: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)
@@ -86,7 +111,7 @@ class ToytownNet(nn.Module):
             top = lateral(level) + nn.functional.interpolate(top, size=level.shape[-2:])
         shared = self.smooth(top)  # [B, neck, H/4, W/4]
         things = self.things(shared) if self.things is not None else shared
-        return {
-            name: head(shared if name == "semantic" else things)
-            for name, head in self.heads.items()
-        }
+        inputs = {"semantic": shared}
+        if self.tower is not None:
+            inputs["box"] = self.tower(shared, fine)
+        return {name: head(inputs.get(name, things)) for name, head in self.heads.items()}

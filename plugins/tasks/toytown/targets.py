@@ -40,7 +40,8 @@ def targets(
 
     Returns float32 maps: heat [C, h, w], centre [1, h, w], offset [2, h, w] (x, y to the mass
     centre, in cells), offset_mask [h, w], sides [4, h, w] (pixels to left, top, right, bottom)
-    and sides_mask [h, w].
+    and sides_mask [h, w], a weight: that of the cells of one box sums to 1, or to less where
+    smaller boxes lie in front.
     """
     h, w = instances.shape[0] // STRIDE, instances.shape[1] // STRIDE
     heat = np.zeros((thing_classes, h, w), np.float32)
@@ -61,7 +62,7 @@ def targets(
         rows, columns, bump = place
         mx, my = middles[columns], middles[rows][:, None]
         inside = (bump > 0.3) & (mx > x) & (mx < x + bw) & (my > y) & (my < y + bh)
-        sides_mask[rows, columns][inside] = 1.0
+        sides_mask[rows, columns][inside] = bump[inside] / bump[inside].sum()
         distances = (mx - x + 0 * my, my - y + 0 * mx, x + bw - mx + 0 * my, y + bh - my + 0 * mx)
         for side, distance in enumerate(distances):
             sides[side, rows, columns][inside] = distance[inside]

@@ -1,6 +1,8 @@
 """Trains the toytown network on toytown's endless training stream.
 
     python -m workbench_plugins.tasks.toytown.train --steps 12000 --out runs/toytown
+    python -m workbench_plugins.tasks.toytown.train --task detector \
+        --start runs/toytown/checkpoint.pt --out runs/toytown-detector
 
 Other processes render scenes into a buffer; the trainer draws batches from it, so that slow
 rendering never holds up training: each picture is seen several times, mirrored or not.
@@ -14,6 +16,7 @@ import json
 import math
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +26,17 @@ from numpy.typing import NDArray
 
 from workbench_plugins.tasks.toytown.buffer import Sample, SceneBuffer
 from workbench_plugins.tasks.toytown.losses import losses
-from workbench_plugins.tasks.toytown.network import THING_CLASSES, ToytownNet
+from workbench_plugins.tasks.toytown.network import (
+    DETECTOR_HEADS,
+    HEADS,
+    PANOPTIC_HEADS,
+    THING_CLASSES,
+    ToytownNet,
+)
 from workbench_plugins.tasks.toytown.targets import targets
 
 EMA = 0.998
+TASK_HEADS = {"both": tuple(HEADS), "detector": DETECTOR_HEADS, "panoptic": PANOPTIC_HEADS}
 
 
 def prepare(scene: Sample, mirror: bool, gain: float) -> dict[str, NDArray[Any]]:
@@ -45,12 +55,21 @@ def prepare(scene: Sample, mirror: bool, gain: float) -> dict[str, NDArray[Any]]
 class Trainer:
     """Network, optimiser, averaged weights and step count, saved and loaded together."""
 
-    def __init__(self, lr: float) -> None:
-        self.net = ToytownNet().to(memory_format=torch.channels_last)
-        self.average = ToytownNet()
+    def __init__(self, lr: float, heads: Sequence[str] = tuple(HEADS)) -> None:
+        self.net = ToytownNet(heads).to(memory_format=torch.channels_last)
+        self.average = ToytownNet(heads)
         self.average.load_state_dict(self.net.state_dict())
         self.optimiser = torch.optim.AdamW(self.net.parameters(), lr=lr, weight_decay=0.02)
         self.lr, self.step, self.rendered, self.share = lr, 0, 0, 0.0
+
+    def start_from(self, path: Path) -> None:
+        """Takes what fits from another checkpoint's averaged weights; the rest stays random."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        own = self.net.state_dict()
+        known = {k: v for k, v in state["average"].items() if k in own and v.shape == own[k].shape}
+        self.net.load_state_dict(known, strict=False)
+        self.average.load_state_dict(self.net.state_dict())
+        self.rendered = state["rendered"]
 
     def save(self, path: Path) -> None:
         state = {
@@ -112,9 +131,11 @@ def run(args: argparse.Namespace) -> None:
     chooser = random.Random(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "checkpoint.pt"
-    trainer = Trainer(args.lr)
+    trainer = Trainer(args.lr, TASK_HEADS[args.task])
     if args.resume and checkpoint.exists():
         trainer.load(checkpoint)
+    elif args.start:
+        trainer.start_from(args.start)
     scenes = SceneBuffer(
         trainer.rendered, args.workers, args.buffer, args.warm, args.reuse, args.seed
     )
@@ -155,6 +176,8 @@ def run(args: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and log")
+    parser.add_argument("--task", choices=TASK_HEADS, default="both", help="heads to train")
+    parser.add_argument("--start", type=Path, help="checkpoint to take the first weights from")
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--minutes", type=float, help="end after this long if steps take longer")
     parser.add_argument("--batch", type=int, default=8)
