@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,3 +179,26 @@ def test_check_survives_a_codec_that_crashes(
 def test_help_of_every_command_has_an_example() -> None:
     for command in ("list", "show", "run", "report", "bd", "encode", "decode", "info", "check"):
         assert "Example:" in invoke(command, "--help"), command
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("workbench run --codecs jpeg2", ["jpeg2000"]),
+        ("workbench run --codecs webp,vvc-i", ["webp,vvc-intra"]),
+        ("workbench run --codecs webp@quality9", ["webp@quality95"]),
+        ("workbench run --tasks psnr,ss", ["psnr,ssim"]),
+        ("workbench run --dataset fold", ["folder:"]),
+        ("workbench show tasks vm", ["vmaf"]),
+        ("workbench encode hevc-intra-", ["hevc-intra-444"]),
+    ],
+)
+def test_the_shell_completes_names(typed: str, offered: list[str]) -> None:
+    environment = {
+        **os.environ, "_WORKBENCH_COMPLETE": "complete_bash", "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }  # fmt: skip
+    # The script, as the shell calls it: the variable's name follows from the program's.
+    script = Path(sys.executable).with_name("workbench")
+    done = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == offered

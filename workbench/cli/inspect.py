@@ -10,6 +10,7 @@ import typer
 
 from workbench import registry
 from workbench.api import Codec, Dataset, Metric, Plugin, Task
+from workbench.cli import complete
 from workbench.cli.options import AsJson, Plugins, print_json
 from workbench.errors import PluginError, did_you_mean
 
@@ -56,7 +57,7 @@ def list_(
 
 def show(
     kind: Annotated[Kind, typer.Argument(help="What it is.")],
-    name: Annotated[str, typer.Argument(help="Its name.")],
+    name: Annotated[str, typer.Argument(help="Its name.", autocompletion=complete.plugin)],
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:

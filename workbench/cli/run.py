@@ -10,16 +10,28 @@ from typing import Annotated
 import typer
 
 from workbench.api import Reference
+from workbench.cli import complete
 from workbench.cli.options import AsJson, DataRoot, Device, Plugins, Threads, print_json
 
 
 def run(
     codecs: Annotated[
-        str, typer.Option(help="`all`, or names with optional points: `jpeg,vvc-intra@qp32`.")
+        str,
+        typer.Option(
+            help="`all`, or names with optional points: `jpeg,vvc-intra@qp32`.",
+            autocompletion=complete.codecs,
+        ),
     ] = "all",
-    tasks: Annotated[str, typer.Option(help="`all`, or names: `psnr,ms-ssim`.")] = "all",
+    tasks: Annotated[
+        str,
+        typer.Option(help="`all`, or names: `psnr,ms-ssim`.", autocompletion=complete.tasks),
+    ] = "all",
     dataset: Annotated[
-        str, typer.Option(help="A name, `folder:PATH` or `coco:IMAGES:ANNOTATIONS`.")
+        str,
+        typer.Option(
+            help="A name, `folder:PATH` or `coco:IMAGES:ANNOTATIONS`.",
+            autocompletion=complete.dataset,
+        ),
     ] = "demo",
     out: Annotated[Path, typer.Option(help="Run directory; a second run adds to it.")] = Path(
         "run"

@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli import complete
 from workbench.cli.options import AsJson, Device, Plugins, Threads, print_json
 from workbench.container import Stream
 from workbench.errors import PluginError, StreamError, did_you_mean
 
 
 def encode(
-    codec: Annotated[str, typer.Argument(help="Codec and point: `vvc-intra@qp32`.")],
+    codec: Annotated[
+        str,
+        typer.Argument(help="Codec and point: `vvc-intra@qp32`.", autocompletion=complete.codec),
+    ],
     source: Annotated[Path, typer.Argument(help="Picture to encode.")],
     target: Annotated[Path, typer.Argument(help="Stream file to write, `.wbs`.")],
     plugin: Plugins = None,
