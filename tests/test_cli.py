@@ -186,8 +186,8 @@ def test_help_of_every_command_has_an_example() -> None:
     [
         ("workbench run --codecs jpeg2", ["jpeg2000"]),
         ("workbench run --codecs webp,vvc-i", ["webp,vvc-intra"]),
-        ("workbench run --codecs webp@quality9", ["webp@quality95"]),
-        ("workbench run --tasks psnr,ss", ["psnr,ssim"]),
+        ("workbench run --codecs webp@quality9", ["webp@quality90"]),
+        ("workbench run --tasks psnr,ssi", ["psnr,ssim"]),
         ("workbench run --dataset fold", ["folder:"]),
         ("workbench show tasks vm", ["vmaf"]),
         ("workbench encode hevc-intra-", ["hevc-intra-444"]),
