@@ -18,6 +18,7 @@ setup(
     ],
     package_data={
         "workbench_datasets": ["manifests/*.json"],
+        "workbench_reports": ["assets/*", "assets/vendor/*"],
         "workbench_plugins": [
             "weights/*",
             "codecs/icm/recipes/*.yaml",

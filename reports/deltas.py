@@ -1,4 +1,4 @@
-"""Rows of BD-rates and BD-qualities: every codec against the anchor, and all pairs."""
+"""Rows of BD-rates and BD-qualities: every codec against the anchor."""
 
 from __future__ import annotations
 
@@ -86,27 +86,3 @@ def _bd_row(
         + [f"BD-rate: {w}" for w in rate["warnings"] if w not in both]
         + [f"BD-quality: {w}" for w in quality["warnings"] if w not in both],
     }
-
-
-def matrix_rows(comparison: Comparison, method: str) -> list[dict[str, Any]]:
-    """Return the BD-rate of every curve of a panel against every other one."""
-    panel = comparison.panel
-    kept = ("value", "reason", "overlap", "n_images", "warnings")
-    return [
-        {
-            "dataset": panel.dataset,
-            "metric": panel.metric.name,
-            "audience": panel.audience,
-            "aggregation": comparison.aggregation,
-            "method": method,
-            "anchor": anchor,
-            "curve": test,
-        }
-        | {
-            "bd_rate_percent" if name == "value" else name: value
-            for name, value in comparison.delta(anchor, test, "rate", method).items()
-            if name in kept
-        }
-        for anchor in panel.comparable
-        for test in panel.comparable
-    ]

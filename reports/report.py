@@ -1,51 +1,41 @@
-"""Writes a report: tables, figures and pages from the rows of runs."""
+"""Writes a report: tables, figures, pictures and the page from the rows of runs."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from workbench.api import Metric
-from workbench.bd.fit import check_method
-from workbench.errors import WorkbenchError, did_you_mean
-from workbench.rows import Rows
-from workbench_reports import layout, page, tables
-from workbench_reports.aggregate import AGGREGATIONS, Aggregation, Measured
-from workbench_reports.collect import collect
-from workbench_reports.compare import Comparison
+from workbench.errors import WorkbenchError
+from workbench.rows import KEPT, Rows
+from workbench_reports import bundle, layout, page, tables
+from workbench_reports.aggregate import Measured
+from workbench_reports.analysis import (
+    Analysis,
+    Compared,
+    Options,
+    Progress,
+    analyse,
+    page_data,
+    workers,
+)
 from workbench_reports.curves import draw_curves
-from workbench_reports.deltas import bd_rows, matrix_rows
+from workbench_reports.exhibit import Exhibit, spread_points, telling, writer
+from workbench_reports.gallery import Gallery
 from workbench_reports.heatmap import draw_matrix
-from workbench_reports.panels import Anchor, find_anchor, make_panels
+from workbench_reports.networks import measure
+from workbench_reports.pgfplots import pgfplots
 from workbench_reports.rd import flat, rd_rows
-from workbench_reports.reference import Reference, load_reference
+from workbench_reports.reference import Reference
 from workbench_reports.sections import Shown, bd_details, make_sections
-from workbench_reports.style import make_styles, save
+from workbench_reports.style import Style, make_styles, save
 
 Row = dict[str, Any]
-Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to report.
-
-    ``anchor`` is ``CODEC`` or ``CODEC/OUTPUT``; ``metrics`` leaves out all others when given;
-    ``method`` is the BD method that gets intervals and the matrix.
-    """
-
-    anchor: str | None = None
-    metrics: Sequence[str] = ()
-    aggregation: Aggregation = "mean"
-    method: str = "pchip"
-    log_rate: bool = False
-    references: Sequence[Path] = ()
-    resamples: int = 1000
-    level: float = 0.95
+TITLE = "Rate-distortion report"
 
 
 @dataclass(frozen=True)
@@ -71,6 +61,7 @@ def write(
     out: Path,
     options: Options | None = None,
     progress: Progress | None = None,
+    gallery: Gallery | None = None,
 ) -> Report:
     """Write a report into a folder.
 
@@ -78,6 +69,8 @@ def write(
         rows: of one or more run directories.
         known: descriptions of metrics, see :func:`workbench.rows.metrics_of`.
         out: made if need be; files of an earlier report are replaced.
+        gallery: opens the run directories, for pictures and predictions; without one there are
+            none of them in the report.
 
     Raises:
         WorkbenchError: no rows, an unknown anchor, metric or method, a bad reference file, or a
@@ -85,89 +78,136 @@ def write(
     """
     options = options or Options()
     tell = progress or (lambda done, total, what: None)
-    check_method(options.method)
-    if options.aggregation not in get_args(Aggregation):
-        raise WorkbenchError(
-            f"aggregation {options.aggregation!r}: must be one of {', '.join(AGGREGATIONS)}"
-        )
-    references = [r for path in options.references for r in load_reference(Path(path))]
-    measured = _measured(rows, known, options)
-    anchor = find_anchor(measured, options.anchor)
-    notes = [*measured.notes, *_reference_notes(references, measured)]
-    folder = out / "figures"
+    analysis = analyse(rows, known, options, tell)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        shown = _show(measured, anchor, options, references, folder, tell)
+        (out / "figures").mkdir(parents=True, exist_ok=True)
+        shown = _draw(analysis, out / "figures", tell)
         rd = {
-            "metrics": {name: _described(m) for name, m in measured.metrics.items()},
-            "rows": rd_rows(measured),
-            "failures": measured.failures,
-            "notes": notes,
+            "metrics": {name: _described(m) for name, m in analysis.measured.metrics.items()},
+            "rows": rd_rows(analysis.measured),
+            "failures": analysis.measured.failures,
+            "notes": analysis.notes,
         }
         bd = {
-            "anchor": anchor.codec,
-            "anchor_output": anchor.output or None,
+            "anchor": analysis.anchor.codec,
+            "anchor_output": analysis.anchor.output or None,
             "aggregation": options.aggregation,
             "method": options.method,
             "interval": {"level": options.level, "resamples": options.resamples, "seed": 0},
             "rows": [row for one in shown for row in one.bd],
             "matrix": [row for one in shown for row in one.matrix],
         }
-        headline = layout.headline(bd["rows"], measured, options.method)
-        _write_tables(out, measured, shown, rd, bd, headline)
-        sections = make_sections(rows, measured, shown, anchor, rd, bd, headline, references)
-        title = "Rate-distortion report"
-        _save(out / "report.md", page.markdown_page(title, sections, out))
-        _save(out / "index.html", page.html_page(title, sections))
+        headline = layout.headline(bd["rows"], analysis.measured, options.method)
+        _write_tables(out, analysis.measured, shown, rd, bd, headline)
+        _write_rows(out / "per_image.csv", rows)
+        sections = make_sections(
+            rows, analysis.measured, shown, analysis.anchor, rd, bd, headline, analysis.references
+        )
+        _save(out / "report.md", page.markdown_page(TITLE, sections, out))
+        _write_page(out, analysis, shown, gallery, tell)
     except OSError as error:
         raise WorkbenchError(
             f"{out}: cannot be written ({error.strerror or error}): choose another --out"
         ) from error
-    return Report(out, out / "index.html", rd, bd, str(anchor), headline, measured.failures, notes)
+    return Report(
+        out, out / "index.html", rd, bd, str(analysis.anchor), headline,
+        analysis.measured.failures, analysis.notes,
+    )  # fmt: skip
 
 
-def _measured(rows: Rows, known: dict[str, Metric], options: Options) -> Measured:
-    if rows.images.empty:
-        raise WorkbenchError("no measured pictures here: make some with workbench run")
-    measured = collect(rows, known)
-    for name in options.metrics:
-        if name not in measured.metrics:
-            hint = did_you_mean(name, measured.metrics)
-            raise WorkbenchError(f"--metric {name!r}: no values of it here.{hint}")
-    if options.metrics:
-        measured.metrics = {name: measured.metrics[name] for name in options.metrics}
-    return measured
-
-
-def _show(
-    measured: Measured,
-    anchor: Anchor,
-    options: Options,
-    references: Sequence[Reference],
-    folder: Path,
-    tell: Progress,
-) -> list[Shown]:
-    """Compare and draw every panel."""
-    panels = make_panels(measured)
-    styles = make_styles(measured.series)
-    shown: list[Shown] = []
+def _draw(analysis: Analysis, folder: Path, tell: Progress) -> list[Shown]:
+    """Draw every panel, and write it for LaTeX."""
+    styles = make_styles(analysis.measured.series)
     taken: set[str] = set()
-    for i, panel in enumerate(panels):
-        tell(i, len(panels), panel.metric.label)
-        comparison = Comparison(panel, options.aggregation, options.resamples)
-        bd = bd_rows(comparison, anchor, options.method, options.level)
-        matrix = matrix_rows(comparison, options.method)
+    calls = []
+    for one in analysis.compared:
+        panel = one.panel
         name = _slug(f"{panel.title}-{panel.metric.name}-{panel.audience}", taken)
-        fitting = [r for r in references if r.fits(panel.dataset)]
-        fig, notes = draw_curves(panel, styles, options.aggregation, fitting, options.log_rate)
-        save(fig, folder / f"rd-{name}")
-        heatmap = None
-        if len(panel.comparable) > 1:
-            heatmap = folder / f"bd-{name}"
-            save(draw_matrix(panel, matrix, options.method), heatmap)
-        shown.append(Shown(panel, bd, matrix, folder / f"rd-{name}", heatmap, notes))
-    tell(len(panels), len(panels), "writing")
+        calls.append(
+            (one, styles, analysis.fitting(panel), analysis.options, folder / f"rd-{name}",
+             folder / f"bd-{name}")
+        )  # fmt: skip
+    shown = []
+    with workers(sum(len(one.pairs) for one in analysis.compared)) as pool:
+        done = pool.map(_draw_panel, calls)
+        for i, one in enumerate(analysis.compared):
+            tell(i, len(calls), f"figures of {one.panel.metric.label}")
+            heatmap, notes = next(done)
+            shown.append(Shown(one.panel, one.bd, one.pairs, calls[i][4], heatmap, notes))
     return shown
+
+
+def _draw_panel(
+    call: tuple[Compared, dict[tuple[str, str], Style], Sequence[Reference], Options, Path, Path],
+) -> tuple[Path | None, list[str]]:
+    one, styles, references, options, curves, heatmap = call
+    fig, notes = draw_curves(one.panel, styles, options.aggregation, references, options.log_rate)
+    save(fig, curves)
+    _save(
+        curves.with_name(curves.name + ".tex"),
+        pgfplots(one.panel, styles, options.aggregation, options.log_rate),
+    )
+    if len(one.panel.comparable) < 2:
+        return None, notes
+    save(draw_matrix(one.panel, one.pairs, options.method), heatmap)
+    return heatmap, notes
+
+
+def _write_page(
+    out: Path, analysis: Analysis, shown: Sequence[Shown], gallery: Gallery | None, tell: Progress
+) -> None:
+    figures = [
+        {
+            kind: path.relative_to(out).as_posix()
+            for kind, path in (("curves", one.curves), ("matrix", one.heatmap))
+            if path is not None
+        }
+        for one in shown
+    ]
+    extra: Row = {"pictures": {}}
+    if gallery is not None:
+        ran = {s.codec for s in analysis.measured.series}
+        codecs = [k for name, k in gallery.registry.codecs.items() if name in ran]
+        tell(0, 1, "networks")
+        analysis = replace(analysis, networks=measure(codecs))
+        exhibit = Exhibit(gallery, analysis.measured)
+        tell(0, 1, "predictions")
+        analysis = replace(
+            analysis, disagreements=[exhibit.disagreement(s) for s in analysis.measured.series]
+        )
+        extra["pictures"] = _write_pictures(out / "pictures", analysis, exhibit, tell)
+    made = page_data(analysis, figures, extra)
+    _save(out / "report.json", bundle.json_text(made) + "\n")
+    _save(out / "index.html", bundle.page(TITLE, made))
+
+
+def _write_pictures(
+    folder: Path, analysis: Analysis, exhibit: Exhibit, tell: Progress
+) -> dict[str, Any]:
+    """Write the pictures of the viewer; return by dataset number which ones have a detail file."""
+    options = analysis.options
+    written: dict[str, Any] = {}
+    for d, dataset in enumerate(exhibit.datasets):
+        own = [s for s in analysis.measured.series if s.dataset == dataset]
+        order = telling(analysis.measured.series, dataset, analysis.disagreements)
+        chosen = order[: options.pictures] if options.pictures is not None else order
+        if chosen:
+            folder.mkdir(parents=True, exist_ok=True)
+        for k, n in enumerate(chosen):
+            image = own[0].images[n]
+            tell(k, len(chosen), f"picture {image}")
+            found = exhibit.detail(
+                dataset, image, writer(folder),
+                lambda series, p: p in spread_points(len(series.points), options.picture_points),
+            )  # fmt: skip
+            _save(folder / f"{d}-{n}.js", detail_script(d, n, found))
+        written[str(d)] = sorted(chosen)
+    return written
+
+
+def detail_script(dataset: int, image: int, detail: Row) -> str:
+    """Return the file that the viewer loads: a script, as pages on disk may read nothing else."""
+    return f"workbenchDetail({dataset}, {image}, {bundle.json_text(detail)});\n"
 
 
 def _slug(text: str, taken: set[str]) -> str:
@@ -188,20 +228,6 @@ def _described(metric: Metric) -> Row:
         "higher_is_better": metric.higher_is_better,
         "pool": metric.pool,
     }
-
-
-def _reference_notes(references: Sequence[Reference], measured: Measured) -> list[str]:
-    datasets = list(dict.fromkeys(s.dataset for s in measured.series))
-    notes: dict[str, None] = {}
-    for reference in references:
-        if not any(reference.fits(dataset) for dataset in datasets):
-            notes[
-                f"published curves of {reference.dataset} are not drawn: "
-                f"the datasets here are {', '.join(datasets)}"
-            ] = None
-        elif not any(reference.of(metric) for metric in measured.metrics.values()):
-            notes[f"published {reference.label}: no metric measured here, not drawn"] = None
-    return list(notes)
 
 
 def _write_tables(
@@ -229,6 +255,14 @@ def _write_tables(
         _save(out / f"{name}.csv", tables.csv_text(found, columns))
     for name, value in (("rd", rd), ("bd", bd)):
         _save(out / f"{name}.json", json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def _write_rows(path: Path, rows: Rows) -> None:
+    """Write the rows of all pictures, without what only the store understands."""
+    hidden = {"key", "stream", "picture_xxh3"}
+    columns = [c for c in rows.images.columns if c not in hidden]
+    ordered = [c for c in KEPT if c in columns] + [c for c in columns if c not in KEPT]
+    rows.images[ordered].to_csv(path, index=False, lineterminator="\n")
 
 
 def _save(path: Path, text: str) -> None:

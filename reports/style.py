@@ -53,6 +53,15 @@ def make_styles(series: Sequence[Series]) -> dict[tuple[str, str], Style]:
     return styles
 
 
+def look_of(style: Style) -> dict[str, int]:
+    """The same look as numbers of colour, marker and dashes, for pages with colours of their own."""
+    return {
+        "colour": COLOURS.index(style.colour),
+        "marker": MARKERS.index(style.marker),
+        "dashes": DASHES.index(style.dashes),
+    }
+
+
 def plain(text: str, longest: int = LONGEST) -> str:
     """Return text that matplotlib draws as it is (no formulas), cut where it is very long."""
     short = text if len(text) <= longest else text[: longest - 1] + "…"

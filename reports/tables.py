@@ -1,4 +1,4 @@
-"""Tables of text and how they are written: CSV, Markdown, LaTeX, HTML. Names are never markup."""
+"""Tables of text and how they are written: CSV, Markdown, LaTeX. Names are never markup."""
 
 from __future__ import annotations
 
@@ -114,46 +114,3 @@ def latex(table: Table) -> str:
         lines += [rf"\item {escape_latex(note)}" for note in table.notes]
         lines += [r"\end{itemize}}"]
     return "\n".join(lines) + "\n"
-
-
-def element(name: str, *children: str, **attributes: str) -> str:
-    """Return an HTML element around children that are HTML already; attributes are escaped."""
-    given = "".join(
-        f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items()
-    )
-    return f"<{name}{given}>{''.join(children)}</{name}>"
-
-
-def html_table(table: Table) -> str:
-    """Return a table that scrolls sideways on its own, with its notes below."""
-
-    def cells(kind: str, row: Sequence[str]) -> str:
-        return element(
-            "tr",
-            *(
-                element(kind, html.escape(cell), **({} if i < table.n_text else {"class_": "n"}))
-                for i, cell in enumerate(row)
-            ),
-        )
-
-    starts, total = set(), 0
-    for size in table.groups:
-        starts.add(total)
-        total += size
-    body = [
-        cells("td", row).replace("<tr>", '<tr class="first">', 1) if i in starts
-        else cells("td", row)
-        for i, row in enumerate(table.rows)
-    ]  # fmt: skip
-    parts = [element("thead", cells("th", table.headings)), element("tbody", *body)]
-    if table.title:
-        parts.insert(0, element("caption", html.escape(table.title)))
-    out = element("div", element("table", *parts), class_="wide", tabindex="0")
-    return out + html_notes(table.notes)
-
-
-def html_notes(notes: Sequence[str]) -> str:
-    """Return notes as a list, nothing where there are none."""
-    if not notes:
-        return ""
-    return element("ul", *(element("li", html.escape(note)) for note in notes), class_="notes")

@@ -117,6 +117,14 @@ def make_report(tmp_path: Path) -> Callable[..., Report]:
     return make
 
 
+def data_of(made: Report) -> dict[str, Any]:
+    """The data of the page, which must be the file beside it."""
+    text = made.page.read_text().split('<script type="application/json" id="data">')[1]
+    data: dict[str, Any] = json.loads(text.split("</script>")[0])
+    assert data == json.loads((made.out / "report.json").read_text())
+    return data
+
+
 def bd_of(made: Report, **wanted: Any) -> dict[str, Any]:
     (found,) = [r for r in made.bd["rows"] if all(r[k] == v for k, v in wanted.items())]
     return found
@@ -229,7 +237,7 @@ def test_a_failed_cell_narrows_the_comparison_and_is_named(
          "stage": "encode", "error": "webp: out of <memory>"}
     ]  # fmt: skip
     page = made.page.read_text()
-    assert "webp: out of &lt;memory&gt;" in page
+    assert r"webp: out of \u003cmemory>" in page
     assert "<memory>" not in page
     assert "webp: out of &lt;memory&gt;" in (made.out / "report.md").read_text()
 
@@ -246,7 +254,7 @@ def test_a_codec_that_only_failed_is_reported_without_numbers(
     assert (row["n_images"], row["n_failed"], row["rate_bpp_mean"]) == (0, 4, None)
     assert len(made.failures) == 4
     assert made.bd["rows"] == []
-    assert "a.png, b.png, c.png and 1 more" in made.page.read_text()
+    assert "a.png, b.png, c.png and 1 more" in (made.out / "report.md").read_text()
 
 
 def test_layers_are_paired_with_their_audience_and_enhancement_bits_stand_alone(
@@ -426,9 +434,9 @@ def test_names_with_markup_are_text_everywhere(tmp_path: Path, make_report: Any)
     curve(run, NASTY, 0.5)
     made = make_report(run, metrics=["psnr_rgb"])
     page = made.page.read_text()
-    assert "<script>" not in page
+    assert "<script>alert" not in page
     assert "<i>" not in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;|$\\q_{%&amp;" in page
+    assert NASTY in {c["codec"] for c in data_of(made)["curves"]}
     marked = r"&lt;script&gt;alert(1)&lt;/script&gt;\|$\\q\_{%&amp;"
     assert marked in (made.out / "rd.md").read_text()
     escaped = (
@@ -493,7 +501,8 @@ def test_one_codec_alone_gives_points_and_curves_but_no_comparison(
     assert made.anchor == "Anchor: avif, by default: --anchor names another."
     assert made.bd["rows"] == []
     names = sorted(path.name for path in (made.out / "figures").iterdir())
-    assert names == ["rd-photos-psnr_rgb-any.png", "rd-photos-psnr_rgb-any.svg"]
+    stem = "rd-photos-psnr_rgb-any"
+    assert names == [f"{stem}.png", f"{stem}.svg", f"{stem}.tex"]
 
 
 def test_datasets_stand_in_sections_of_their_own(tmp_path: Path, make_report: Any) -> None:
@@ -540,7 +549,10 @@ def test_published_curves_are_drawn_where_dataset_and_metric_match(
     file = reference_file(tmp_path / "reference.json")
     with_reference = make_report(loaded, metrics=["psnr_rgb"], log_rate=True, references=[file])
     assert figure.read_bytes() != without
-    assert "A &lt;b&gt;book&lt;/b&gt;" in with_reference.page.read_text()
+    [panel] = data_of(with_reference)["panels"]
+    assert [(r["label"], r["source"]) for r in panel["references"]] == [
+        ("published jpeg", "A <b>book</b>")
+    ]
     other = reference_file(tmp_path / "other.json", dataset="kodak")
     elsewhere = make_report(loaded, metrics=["psnr_rgb"], log_rate=True, references=[other])
     # The same rows give the same bytes.
@@ -606,7 +618,8 @@ def test_the_command_writes_a_report_and_prints_json(tmp_path: Path) -> None:
     written = {path.name for path in (run.path / "report").iterdir()}
     assert written == {
         "rd.csv", "rd.md", "rd.tex", "rd.json", "bd.csv", "bd.md", "bd.tex", "bd.json",
-        "bd_matrix.csv", "report.md", "index.html", "figures",
+        "bd_matrix.csv", "report.md", "index.html", "figures", "per_image.csv", "report.json",
+        "pictures",
     }  # fmt: skip
     table = CliRunner().invoke(
         app, [str(run.path), "--out", str(tmp_path / "other"), "--metric", "psnr_rgb"]

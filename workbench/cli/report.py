@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.options import AsJson, Plugins, print_json
+from workbench.cli.options import AsJson, DataRoot, Plugins, print_json
+from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,30 +40,40 @@ def report(
         list[Path] | None,
         typer.Option(metavar="FILE.json", help="Published curves to draw; repeatable."),
     ] = None,
+    pictures: Annotated[
+        str, typer.Option(metavar="N|all", help="Pictures of a dataset to write for the viewer.")
+    ] = "3",
+    picture_points: Annotated[
+        str, typer.Option(metavar="N|all", help="Points of a codec to write them at.")
+    ] = "4",
+    data_root: DataRoot = None,
     plugin: Plugins = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write tables, curves and BD-rates of one or more runs, with a page that shows them.
+    """Write tables, curves and BD-rates of one or more runs, with a page to explore them.
 
     Example: `workbench report run --anchor jpeg --reference kodak_published.json --open`
     """
     from rich.console import Console
 
     from workbench import registry, rows
-    from workbench_reports import Options, write
+    from workbench_reports import Gallery, Options, comparable, write
 
     console = Console(stderr=True)
     known = rows.metrics_of(registry.load(plugin or ()))
+    comparable(folders)
     loaded = rows.load(*folders)
     options = Options(
-        anchor, tuple(metric or ()), aggregation, method,
-        log_rate, tuple(reference or ()),
+        anchor, tuple(metric or ()), aggregation, method, log_rate, tuple(reference or ()),
+        pictures=how_many("--pictures", pictures),
+        picture_points=how_many("--picture-points", picture_points),
     )  # fmt: skip
+    gallery = Gallery(folders, loaded, plugin or (), str(data_root) if data_root else None)
     with console.status("reading") as status:
         result = write(
             loaded, known, out or folders[0] / "report", options,
-            lambda done, total, what: status.update(f"{done}/{total} {what}"),
+            lambda done, total, what: status.update(f"{done}/{total} {what}"), gallery,
         )  # fmt: skip
     if as_json:
         print_json({"rd": result.rd, "bd": result.bd})
@@ -70,6 +81,19 @@ def report(
         _print(Console(), result)
     if open_page:
         typer.launch(str(result.page))
+
+
+def how_many(option: str, text: str) -> int | None:
+    """Return a number from 0, None for ``all``.
+
+    Raises:
+        WorkbenchError: it is neither.
+    """
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise WorkbenchError(f"{option} {text!r}: must be a whole number from 0, or all")
+    return int(text)
 
 
 def _print(console: Console, result: Any) -> None:
