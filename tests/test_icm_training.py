@@ -17,7 +17,7 @@ from workbench import images  # noqa: E402
 from workbench.errors import WorkbenchError  # noqa: E402
 from workbench.testing import picture  # noqa: E402
 from workbench.weights import sha256  # noqa: E402
-from workbench_plugins.codecs.icm.data import PackedCrops, outline  # noqa: E402
+from workbench_plugins.codecs.icm.data import PackedCrops  # noqa: E402
 from workbench_plugins.codecs.icm.export import ship  # noqa: E402
 from workbench_plugins.codecs.icm.network import GainUnit, IcmNetwork, LiteConfig  # noqa: E402
 from workbench_plugins.codecs.icm.objectives import Objective, edge_mask  # noqa: E402
@@ -130,12 +130,6 @@ def test_the_edge_objective_ignores_errors_far_from_edges() -> None:
 def test_a_share_below_alpha_is_no_edge() -> None:
     edges = torch.tensor([[[[0.2, 0.5, 0.8]]]])
     assert edge_mask(edges, 0.5, 0).flatten().tolist() == [0, 1, 1]
-
-
-def test_an_outline_marks_label_changes_to_the_right_and_below() -> None:
-    labels = np.array([[1, 1, 2], [1, 1, 2], [3, 3, 3]])
-    # Column 1 differs from its right neighbour in two rows; row 1 differs from row 2 everywhere.
-    np.testing.assert_array_equal(outline(labels) // 255, [[0, 1, 0], [1, 1, 1], [0, 0, 0]])
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)

@@ -70,13 +70,13 @@ class Trainer(Plugin):
 class TrainJob:
     """What a recipe leaves open.
 
-    ``data`` is a folder of pictures or what the trainer made of one; ``masks`` are folders that
+    ``data`` are pictures, or a file that the trainer packed of some; ``masks`` are folders that
     ``workbench masks`` wrote; ``held_out`` pictures are measured on as training goes. ``steps`` or
     ``minutes`` replace the recipe's budget. ``report`` is called with the used share of the
     budget, the step and its figures.
     """
 
-    data: Path
+    data: Dataset | Path
     out: Path
     masks: Sequence[Path] = ()
     held_out: Sequence[Picture] = ()

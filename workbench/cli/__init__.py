@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from workbench.cli import bd, check, fetch, inspect, report, run, streams, train, weights
+from workbench.cli import (
+    bd,
+    check,
+    diff,
+    fetch,
+    inspect,
+    masks,
+    report,
+    run,
+    serve,
+    streams,
+    train,
+    weights,
+)
 from workbench.errors import WorkbenchError
 
 app = typer.Typer(
@@ -20,11 +33,14 @@ app.command("list")(inspect.list_)
 app.command("show")(inspect.show)
 app.command("run")(run.run)
 app.command("report")(report.report)
+app.command("serve")(serve.serve)
+app.command("diff")(diff.diff)
 app.command("bd")(bd.bd)
 app.command("encode")(streams.encode)
 app.command("decode")(streams.decode)
 app.command("info")(streams.info)
 app.command("check")(check.check)
+app.command("masks")(masks.masks)
 app.command("train")(train.train)
 app.command("fetch")(fetch.fetch)
 app.add_typer(weights.app, name="weights")

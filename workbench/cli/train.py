@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from workbench import registry
+from workbench.api import Dataset
 from workbench.cli.options import AsJson, DataRoot, Plugins, print_json
 from workbench.errors import WorkbenchError
 
@@ -21,8 +22,8 @@ def train(
         str | None, typer.Argument(help="A recipe's name (`--list` shows them) or YAML file.")
     ] = None,
     data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of pictures to train on, or what was packed of one."),
+        str | None,
+        typer.Option(help="Pictures to train on: a dataset, a folder, or what was packed of some."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; a run that is there goes on.")
@@ -71,21 +72,39 @@ def train(
     if steps is not None and minutes is not None:
         raise WorkbenchError("train: give --steps or --minutes, not both")
     trainer = found.trainer(_trainer_of(found, recipe))
+    root = str(data_root) if data_root else None
     pictures = []
     if held_out_limit:
-        dataset = found.dataset(held_out, str(data_root) if data_root else None)
+        dataset = found.dataset(held_out, root)
         items = [item for item in dataset.items() if not item.error][:held_out_limit]
         pictures = [dataset.load(item) for item in items]
     with _Bar(recipe, quiet=as_json) as bar:
         job = TrainJob(
-            data, out, tuple(masks or ()), pictures, steps, minutes, device, devices, tensorboard,
-            bar.update,
-        )  # fmt: skip
+            data=_pictures(found, data, root),
+            out=out,
+            masks=tuple(masks or ()),
+            held_out=pictures,
+            steps=steps,
+            minutes=minutes,
+            device=device,
+            devices=devices,
+            tensorboard=tensorboard,
+            report=bar.update,
+        )
         outcome = trainer().train(recipe, job)
     if as_json:
         print_json({"recipe": recipe, "out": str(out), "outcome": outcome})
     else:
         typer.echo(outcome)
+
+
+def _pictures(found: registry.Registry, data: str, root: str | None) -> Dataset | Path:
+    """A folder or a dataset's pictures; anything else is a file that the trainer packed."""
+    if Path(data).is_dir():
+        return found.dataset(f"folder:{data}")
+    if data.partition(":")[0] in found.datasets:
+        return found.dataset(data, root)
+    return Path(data)
 
 
 def _trainer_of(found: registry.Registry, recipe: str) -> str:

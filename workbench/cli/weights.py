@@ -110,7 +110,7 @@ def path(names: Names = None, plugin: Plugins = None, as_json: AsJson = False) -
 def _known(plugin: list[str] | None) -> Known:
     found = registry.load(plugin or ())
     known: Known = {}
-    for kind in (found.codecs, found.tasks, found.datasets):
+    for kind in (found.codecs, found.tasks, found.datasets, found.segmenters):
         for entry in kind.values():
             for file in entry.weights:
                 other, needed_by = known.setdefault(file.name, (file, []))

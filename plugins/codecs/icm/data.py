@@ -11,11 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from workbench.errors import WorkbenchError
+from workbench.masks import outline
+
+if TYPE_CHECKING:
+    from workbench.api import Dataset
 
 CHANNELS = 5
 # CamVid's pole, sign, car, pedestrian and bicyclist: what a driver must see.
@@ -28,14 +32,6 @@ class Picture(NamedTuple):
     rgb: np.ndarray  # uint8 [H, W, 3]
     edges: np.ndarray  # uint8 [H, W], share of boundary
     objects: np.ndarray  # uint8 [H, W], 0 or 255
-
-
-def outline(labels: np.ndarray) -> np.ndarray:
-    """255 where a pixel's label differs from its right or lower neighbour's.  [H, W]."""
-    edge = np.zeros(labels.shape, bool)
-    edge[:, :-1] |= labels[:, 1:] != labels[:, :-1]
-    edge[:-1] |= labels[1:] != labels[:-1]
-    return edge.astype(np.uint8) * 255
 
 
 def _read(path: Path) -> np.ndarray:
@@ -83,29 +79,28 @@ def camvid(root: Path) -> Iterator[Picture]:
         yield Picture(_read(path), outline(labels), objects)
 
 
-def folder(root: Path, masks: Iterable[Path] = ()) -> Iterator[Picture]:
-    """Any pictures, with the masks that ``workbench masks`` wrote into folders.
+def dataset(pictures: Dataset, masks: Iterable[Path] = ()) -> Iterator[Picture]:
+    """The pictures of any dataset, with the masks that ``workbench masks`` wrote of it.
 
     Without masks of a kind everything is edge, or object.
 
     Raises:
         WorkbenchError: a picture has no mask, or one of another size.
     """
-    from workbench import images
     from workbench.masks import MaskFolder
 
     known = [MaskFolder.open(path) for path in masks]
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in images.SUFFIXES:
+    for item in pictures.items():
+        if item.error:
             continue
-        rgb = images.read(path)
+        rgb = pictures.load(item)
         planes = {kind: np.full(rgb.shape[:2], 255, np.uint8) for kind in ("edges", "objects")}
-        for masked in known:
-            planes[masked.kind] = masked.read(path.relative_to(root).as_posix(), rgb.shape[:2])
+        for folder in known:
+            planes[folder.kind] = folder.read(item.name, rgb.shape[:2])
         yield Picture(rgb, planes["edges"], planes["objects"])
 
 
-SOURCES = {"bsds500": bsds500, "coco": coco, "camvid": camvid, "folder": folder}
+SOURCES = {"bsds500": bsds500, "coco": coco, "camvid": camvid}
 
 
 def pack(sources: Iterable[tuple[str, Iterable[Picture]]], out: Path) -> int:

@@ -42,11 +42,12 @@ class IcmTrainer(workbench.Trainer):
         loaded = _with_budget(load_recipe(path), job)
         job.out.mkdir(parents=True, exist_ok=True)
         fabric = make_fabric(job.device, job.devices, job.out if job.tensorboard else None)
-        data = job.data
-        if data.is_dir():
+        if isinstance(job.data, Path):
+            data = job.data
+        else:
             # One process packs; the others wait for it.
             with fabric.rank_zero_first(local=True):
-                data = _packed(job)
+                data = _packed(job.data, job)
         trainer = Trainer(loaded, data, job.out, job.held_out, fabric)
         trainer.run(job.report)
         export = (
@@ -64,13 +65,13 @@ def _with_budget(recipe: Recipe, job: workbench.TrainJob) -> Recipe:
     return replace(recipe, steps=job.steps, minutes=job.minutes)
 
 
-def _packed(job: workbench.TrainJob) -> Path:
-    """Pack a folder of pictures and masks into the run's folder, unless that was done before."""
-    from .data import folder, pack
+def _packed(pictures: workbench.Dataset, job: workbench.TrainJob) -> Path:
+    """Pack pictures and masks into the run's folder, unless that was done before."""
+    from .data import dataset, pack
 
     path = job.out / "pictures"
     if not path.with_suffix(".json").exists():
-        pack([("folder", folder(job.data, job.masks))], path)
+        pack([(pictures.name, dataset(pictures, job.masks))], path)
     return path
 
 

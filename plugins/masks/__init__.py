@@ -1,0 +1,1 @@
+"""Segmenters: what marks pictures for the training of codecs for machines."""
