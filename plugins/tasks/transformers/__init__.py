@@ -1,0 +1,1 @@
+"""Recognisers of Hugging Face's transformers, from pinned snapshots of their repositories."""
