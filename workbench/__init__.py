@@ -14,15 +14,13 @@ from workbench.api import (
     Item,
     Metric,
     Output,
-    Point,
-    Points,
     QualityTask,
     Resources,
     Task,
     hookimpl,
-    points,
 )
 from workbench.errors import ImageError, StreamError
+from workbench.points import Point, Points, points
 from workbench.training import Segmenter, Trainer, TrainJob
 
 if TYPE_CHECKING:

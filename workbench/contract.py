@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.api import Codec, Payload, Point
+from workbench.api import Codec, Payload
 from workbench.container import Stream
 from workbench.errors import PluginError
+from workbench.points import Point
 
 
 def to_stream(

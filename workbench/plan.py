@@ -7,10 +7,14 @@ run on each. A **job** is what a worker gets at once: cells of one codec, point 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from workbench.api import Codec, Item, Point, Task
+from workbench.api import Codec, Item, Task
+from workbench.container import Stream
+from workbench.points import Point
 from workbench.provenance import digest, plugin_key
 from workbench.store import Store
 
@@ -50,9 +54,13 @@ class Job:
 
 @dataclass
 class Plan:
-    """What a run will do: jobs to run, and what was found done or failed before."""
+    """What a run will do: jobs to run, and what was found done or failed before.
+
+    ``affected`` are the cells, with their codecs, of which the store has lost a part.
+    """
 
     jobs: list[Job] = field(default_factory=list)
+    affected: list[tuple[str, Point, Cell]] = field(default_factory=list)
     unusable: list[Item] = field(default_factory=list)
     n_cells: int = 0
     n_done: int = 0
@@ -114,6 +122,8 @@ def make(
                     left = done.left(key, work, plan.task_keys)
                     if left:
                         cells.append(Cell(key, item, left, done.streams.get(key)))
+                        if key in done.damaged:
+                            plan.affected.append((codec.name, point, cells[-1]))
                     elif key in done.failed:
                         plan.n_failed_before += 1
                     else:
@@ -123,34 +133,47 @@ def make(
 
 
 class _Done:
-    """What the store holds, as sets of keys. Failures count as done, unless they are retried."""
+    """What the store holds, as sets of keys. Failures count as done, unless they are retried.
+
+    A row whose stream or predictions are gone does not count. ``damaged`` are the cells of which
+    something is there, but not all that was written with it.
+    """
 
     def __init__(self, store: Store, retry_failed: bool) -> None:
         self.streams: dict[str, str] = {}
         self.outputs: set[tuple[str, str]] = set()
         self.scores: set[tuple[str, str, str]] = set()
+        self.no_picture: set[tuple[str, str]] = set()
         self.failed: set[str] = set()
         self.broken: set[str] = set()
-        coded = store.table("coded", ["key", "stream", "error"]).to_pydict()
-        for key, stream, error in zip(*coded.values(), strict=True):
+        self.damaged: set[str] = set()
+        sizes = store.blobs.sizes()
+        n_bytes = _Sizes()
+        for key, stream, error, *of in _rows(
+            store, "coded", "key", "stream", "error", "codec", "point", "layers", "n_bytes"
+        ):
             if error:
                 self.failed.add(key)
                 self.broken.add(key)
-            else:
+            elif sizes.get(stream) == n_bytes.of_stream(*of):
                 self.streams[key] = stream
-        decoded = store.table("decoded", ["key", "output", "error"]).to_pydict()
-        for key, output, error in zip(*decoded.values(), strict=True):
-            if error:
+            else:
+                self.damaged.add(key)
+        for key, output, error in _rows(store, "decoded", "key", "output", "error"):
+            if key not in self.streams:
+                self.damaged.add(key)
+            elif error:
                 self.failed.add(key)
+                if not retry_failed:
+                    self.no_picture.add((key, output))
             if not (error and retry_failed):
                 self.outputs.add((key, output))
-        self.no_picture = {
-            (key, output)
-            for key, output, error in zip(*decoded.values(), strict=True)
-            if error and not retry_failed
-        }
-        scores = store.table("scores", ["key", "output", "task_key", "error"]).to_pydict()
-        for key, output, task_key, error in zip(*scores.values(), strict=True):
+        for key, output, task_key, error, prediction in _rows(
+            store, "scores", "key", "output", "task_key", "error", "prediction"
+        ):
+            if (key, output) not in self.outputs or (prediction and not sizes.get(prediction)):
+                self.damaged.add(key)
+                continue
             if error:
                 self.failed.add(key)
             if not (error and retry_failed):
@@ -164,6 +187,8 @@ class _Done:
         """The outputs and tasks not done yet; an output without a row is due with no task too."""
         if key in self.broken:
             return {}
+        if key not in self.streams:
+            return work
         left = {}
         for output, names in work.items():
             if (key, output) in self.no_picture:
@@ -172,6 +197,25 @@ class _Done:
             if due or (key, output) not in self.outputs:
                 left[output] = due
         return left
+
+
+def _rows(store: Store, table: str, *columns: str) -> Iterator[tuple[Any, ...]]:
+    found = store.table(table, list(columns)).to_pydict()
+    return zip(*(found[name] for name in columns), strict=True)
+
+
+class _Sizes:
+    """How large the files of streams are, from their rows."""
+
+    def __init__(self) -> None:
+        self._overheads: dict[tuple[str, str, tuple[str, ...]], int] = {}
+
+    def of_stream(self, codec: str, point: str, layers: str, n_bytes: int) -> int:
+        names = tuple(json.loads(layers))
+        if (codec, point, names) not in self._overheads:
+            empty = Stream(codec, point, 0, 0, dict.fromkeys(names, b""))
+            self._overheads[codec, point, names] = empty.container_bytes(names)
+        return n_bytes + self._overheads[codec, point, names]
 
 
 def _chunks(items: Sequence[Item]) -> Iterator[list[Item]]:

@@ -98,6 +98,7 @@ _HOST_WITHOUT_EFFECT = {
     "workbench",
     "workbench.api",
     "workbench.errors",
+    "workbench.points",
     "workbench.provenance",
     "workbench.weights",
 }

@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 
 import pluggy
 
-from workbench.api import Codec, Dataset, Hooks, Plugin, Point, Task
+from workbench.api import Codec, Dataset, Hooks, Plugin, Task
 from workbench.errors import PluginError, WorkbenchError, did_you_mean
+from workbench.points import Point
 from workbench.training import Segmenter, Trainer
 
 GROUP = "workbench"

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench import plan as planning
-from workbench import provenance, registry, rows, scoring
-from workbench.api import Codec, Item, Point, Reference
-from workbench.errors import DatasetError, WorkbenchError
+from workbench import provenance, rows, scoring
+from workbench.api import Codec
+from workbench.errors import WorkbenchError
 from workbench.measure import Rows, Setting, coded_row
 from workbench.plan import Cell, Job, Plan
+from workbench.points import Point
+from workbench.selection import Options, Selection, listed, select
 from workbench.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TIMEOUT_S = 600.0  # a 4K picture through the slowest encoder here takes about a tenth of it
+__all__ = ["Options", "Progress", "Summary", "execute", "run"]
+REPORT_S = 1.0  # how often progress.json is written anew
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: cells measured now, found done, failed now, failed earlier."""
+    """What a run did: cells measured now, found done, failed now, failed earlier.
+
+    ``damage`` says in lines what of the store was found damaged, and what was redone therefore.
+    """
 
     out: str
     n_cells: int
@@ -33,30 +39,7 @@ class Summary:
     n_done_before: int
     n_failed: int
     n_failed_before: int
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to run; the defaults of the command line and of :func:`run`.
-
-    ``workers`` 0 runs in this process; any other number runs that many worker processes.
-    """
-
-    codecs: str | Sequence[str] = "all"
-    tasks: str | Sequence[str] = "all"
-    dataset: str = "demo"
-    out: str | os.PathLike[str] | None = None
-    limit: int | None = None
-    workers: int = 0
-    plugins: Sequence[str] = ()
-    data_root: str | None = None
-    device: str = "cpu"
-    threads: int = 1
-    strict: bool = False
-    all_outputs: bool = False
-    retry_failed: bool = False
-    timeout_s: float = TIMEOUT_S
-    reference: Reference = "dataset"
+    damage: tuple[str, ...] = ()
 
 
 Progress = Callable[[int, int, str], None]
@@ -100,79 +83,70 @@ def execute(options: Options, progress: Progress | None = None) -> Summary:
     """
     if options.out is None:
         raise WorkbenchError("a run needs a directory to write to: give --out")
-    found = registry.load(options.plugins)
-    codecs = found.select_codecs(options.codecs)
-    tasks = found.select_tasks(options.tasks)
-    if not codecs:
-        raise WorkbenchError("no codec to run: see workbench list codecs")
-    data = found.dataset(options.dataset, options.data_root)
-    tasks = [task for task in tasks if _fits(task.target, data.targets, options, task.name)]
-    original = None
-    if options.reference == "self" or any(task.target == "self" for task in tasks):
-        original = _lossless(found)
-        if original not in [codec for codec, _ in codecs]:
-            codecs = [(original, list(original.points)), *codecs]
-    items = list(data.items())
-    if options.limit is not None:
-        items = items[: options.limit]
-    if not items:
-        raise DatasetError(f"{options.dataset}: has no pictures")
-    with Store(options.out, write=True) as store:
-        plan = planning.make(
-            store, codecs, tasks, items,
-            all_outputs=options.all_outputs, retry_failed=options.retry_failed,
-        )  # fmt: skip
-        setting = Setting(
-            str(options.out), options.dataset, options.data_root, tuple(options.plugins),
-            options.device, options.threads, max(1, options.workers), plan.task_keys,
-        )  # fmt: skip
-        known = [codec for codec, _ in codecs]
-        arguments = {**asdict(options), "out": str(options.out)}
-        store.add_run(
-            {
-                **provenance.describe_run(arguments, [*known, *tasks]),
-                "dataset": {
-                    "name": options.dataset,
-                    "sha256": provenance.digest([(i.name, i.sha256) for i in items]),
-                    "n_images": len(items),
-                },
-            }
-        )
-        store.add_items(options.dataset, [_listed(item) for item in items])
-        n_failed = _unusable(store, setting, codecs, plan)
-        n_failed += _execute(store, setting, plan, options, progress)
-        scoring.score_sets(
-            store, data, options.dataset, items, tasks,
-            original.name if original else None, options.reference,
-        )  # fmt: skip
+    chosen = select(options)
+    with Store(options.out, write=True, blobs=options.blobs) as store:
+        store.add_run(_provenance(options, chosen))
+        store.add_items(options.dataset, [listed(item) for item in chosen.items])
+        plan, n_failed = _measure(store, chosen, options, progress)
+        n_measured = plan.n_todo
+        damage = _damage(store, plan)
+        if options.shard is None and not _score(store, chosen, options):
+            # Predictions are read for the first time here: those that are damaged are redone.
+            more, n_failed_more = _measure(store, chosen, options, progress)
+            n_measured += more.n_todo
+            n_failed += n_failed_more
+            damage += _damage(store, more)
+            _score(store, chosen, options)
     return Summary(
-        str(options.out), plan.n_cells, plan.n_todo, plan.n_done, n_failed, plan.n_failed_before
-    )
+        str(options.out), plan.n_cells, n_measured, plan.n_done, n_failed,
+        plan.n_failed_before, tuple(damage),
+    )  # fmt: skip
 
 
-def _lossless(found: registry.Registry) -> type[Codec]:
-    """The codec whose pictures are the originals, for tasks that are their own reference."""
-    for codec in found.codecs.values():
-        if codec.lossless and not codec.unavailable():
-            return codec
-    raise WorkbenchError("--reference self needs a lossless codec, and no plugin has one")
+def _measure(
+    store: Store, chosen: Selection, options: Options, progress: Progress | None
+) -> tuple[Plan, int]:
+    """Plan and run what is not there yet; the plan, and how many cells failed now."""
+    plan = planning.make(
+        store, chosen.codecs, chosen.tasks, chosen.items,
+        all_outputs=options.all_outputs, retry_failed=options.retry_failed,
+    )  # fmt: skip
+    setting = Setting(
+        store.blobs.place, options.dataset, options.data_root, tuple(options.plugins),
+        options.device, options.threads, max(1, options.workers), plan.task_keys,
+    )  # fmt: skip
+    n_failed = _unusable(store, setting, chosen.codecs, plan)
+    return plan, n_failed + _execute(store, setting, plan, options, progress)
 
 
-def _fits(target: str, targets: Sequence[str], options: Options, name: str) -> bool:
-    """Whether a task's ground truth is there; a task asked for by name must have it."""
-    if target in ("", "picture", "self", *targets) or options.reference == "self":
-        return True
-    asked = options.tasks if isinstance(options.tasks, str) else ",".join(options.tasks)
-    if name in asked.split(","):
-        have = ", ".join(targets) or "none"
-        raise WorkbenchError(f"{name} needs ground truth {target!r}; {options.dataset} has {have}")
-    return False
+def _score(store: Store, chosen: Selection, options: Options) -> bool:
+    return scoring.score_sets(
+        store, chosen.dataset, options.dataset, chosen.items, chosen.tasks,
+        chosen.original.name if chosen.original else None, options.reference,
+    )  # fmt: skip
 
 
-def _listed(item: Item) -> dict[str, object]:
-    # A picture that cannot be read has no hash; its name stands in, to carry its failed rows.
-    sha256 = item.sha256 or provenance.digest("unusable", item.name)
-    return {"name": item.name, "sha256": sha256, "width": item.width, "height": item.height}
+def _damage(store: Store, plan: Plan) -> list[str]:
+    """What was found damaged, in lines, and the list of the cells that this affects as a file."""
+    told, store.damaged = store.damaged, []
+    if plan.affected:
+        cells = [f"{codec}@{point.label} {cell.item.name}" for codec, point, cell in plan.affected]
+        path = store.note_damage("\n".join(cells) + "\n")
+        told.append(f"{len(cells)} cells had lost rows or streams and were redone: see {path}")
+    return told
+
+
+def _provenance(options: Options, chosen: Selection) -> dict[str, object]:
+    plugins = [*(codec for codec, _ in chosen.codecs), *chosen.tasks]
+    arguments = {**asdict(options), "out": str(options.out)}
+    return {
+        **provenance.describe_run(arguments, plugins),
+        "dataset": {
+            "name": options.dataset,
+            "sha256": provenance.digest([(i.name, i.sha256) for i in chosen.items]),
+            "n_images": len(chosen.items),
+        },
+    }
 
 
 def _unusable(
@@ -185,7 +159,7 @@ def _unusable(
     told = set(store.table("coded", ["key"]).to_pydict()["key"])
     failed = []
     for item in plan.unusable:
-        known = replace(item, sha256=str(_listed(item)["sha256"]))
+        known = replace(item, sha256=str(listed(item)["sha256"]))
         for codec, points in codecs:
             for point in points:
                 key = planning.cell_key(codec.name, point, known)
@@ -203,34 +177,51 @@ def _execute(
     store: Store, setting: Setting, plan: Plan, options: Options, progress: Progress | None
 ) -> int:
     """Run the plan's jobs, in two stages when strict: decoders in processes of their own."""
-    report = progress or (lambda done, total, what: None)
     total = plan.n_todo * (2 if options.strict else 1)
     done = n_failed = 0
-    report(done, total, "starting")
+    told_s = -REPORT_S
     stages = ("encode", "decode") if options.strict else ("all",)
+
+    def tell(what: str) -> None:
+        nonlocal told_s
+        if progress:
+            progress(done, total, what)
+        if time.monotonic() - told_s >= REPORT_S or done == total:
+            told_s = time.monotonic()
+            store.write_progress(done=done, total=total, failed=n_failed, now=what)
+
+    tell("starting")
     for stage in stages:
         jobs: Iterable[Job] = (replace(job, stage=stage) for job in plan.jobs)
         if stage == "decode":
             jobs = _with_streams(store, plan.jobs)
-        for job, found in _executor(setting, jobs, options):
-            for table in ("coded", "decoded", "scores"):
-                store.append(table, [row for name, row in found if name == table])
+        for job, found in _executor(setting, jobs, plan.n_todo, options):
+            store.append_all(found)
             n_failed += len({row["key"] for _, row in found if row.get("error")})
             done += len(job.cells)
-            report(done, total, f"{job.codec}@{job.point.label}")
+            tell(f"{job.codec}@{job.point.label}")
     return n_failed
 
 
 def _executor(
-    setting: Setting, jobs: Iterable[Job], options: Options
+    setting: Setting, jobs: Iterable[Job], n_cells: int, options: Options
 ) -> Iterator[tuple[Job, Rows]]:
+    timeout_s, memory_gib = options.timeout_s, options.memory_gib
+    if options.executor == "ray":
+        from workbench.executors import dispatch, ray
+
+        jobs = dispatch.shrinking(jobs, n_cells, setting.workers)
+        return ray.run(
+            setting, jobs, timeout_s=timeout_s, memory_gib=memory_gib, address=options.address
+        )
     if options.workers == 0:
         from workbench.executors import serial
 
         return serial.run(setting, jobs)
-    from workbench.executors import processes
+    from workbench.executors import dispatch, processes
 
-    return processes.run(setting, jobs, timeout_s=options.timeout_s)
+    jobs = dispatch.shrinking(jobs, n_cells, setting.workers)
+    return processes.run(setting, jobs, timeout_s=timeout_s, memory_gib=memory_gib)
 
 
 def _with_streams(store: Store, jobs: Iterable[Job]) -> Iterator[Job]:

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench import registry
-from workbench.api import Codec, Point
+from workbench.api import Codec
 from workbench.container import Stream
 from workbench.contract import check_picture, from_stream, to_stream
 from workbench.errors import PluginError
 from workbench.measure import describe
+from workbench.points import Point
 
 if TYPE_CHECKING:
     from workbench.api import Picture
