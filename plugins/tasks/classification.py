@@ -14,7 +14,7 @@ from workbench.weights import WeightFile
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
 
     from workbench.api import Picture
 
@@ -158,6 +158,17 @@ class ResNet50(Classifier):
         ),
     )
     citation = "He, Zhang, Ren, Sun, CVPR 2016, arXiv 1512.03385"
+
+    def features(self, pictures: Tensor) -> Sequence[Tensor]:
+        """The outputs of the four stages, at 1/4 to 1/32 of the size."""
+        preset, net = self._published.transforms(), self._network
+        mean, std = (pictures.new_tensor(v)[:, None, None] for v in (preset.mean, preset.std))
+        x = net.maxpool(net.relu(net.bn1(net.conv1((pictures - mean) / std))))
+        maps = []
+        for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
+            x = stage(x)
+            maps.append(x)
+        return maps
 
 
 @workbench.hookimpl

@@ -72,6 +72,14 @@ class TorchvisionDetector(Detector):
             prediction["masks"] = [_encode(mask[0]) for mask in values["masks"]]
         return prediction
 
+    def features(self, pictures: Tensor) -> Sequence[Tensor]:
+        """The backbone's maps, a feature pyramid's where there is one; pictures are not scaled."""
+        preset = self._model.transform
+        mean, std = (
+            pictures.new_tensor(v)[:, None, None] for v in (preset.image_mean, preset.image_std)
+        )
+        return list(self._model.backbone((pictures - mean) / std).values())
+
     @cached_property
     def _model(self) -> nn.Module:
         import torchvision

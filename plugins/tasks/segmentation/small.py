@@ -128,6 +128,12 @@ class SmallSegmenter(SemanticTask):
             maps = class_scores(self._network, batch).argmax(dim=1).to(torch.uint8).cpu().numpy()
         return [{"map": one} for one in maps]
 
+    def features(self, pictures: Tensor) -> Sequence[Tensor]:
+        """The outputs of the network's stages."""
+        from workbench_plugins.tasks.toytown.model import stage_features
+
+        return stage_features(self._network, pictures)
+
     @cached_property
     def _network(self) -> ToytownNet:
         network, classes = load(self.file)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from workbench.errors import WeightsError
@@ -57,6 +57,26 @@ def load(path: Path) -> ToytownNet:
         raise WeightsError(f"{path}: its tensors are not those of a toytown network")
     net.load_state_dict(tensors, strict=False)
     return net.eval().to(memory_format=torch.channels_last)
+
+
+def stage_features(net: nn.Module, pictures: Tensor) -> list[Tensor]:
+    """The outputs of a network's stages, differentiable, its own weights frozen.
+
+    Pictures are float [B, 3, H, W] in 0..1, of any size; maps [B, C, h, w] at 1/4 to 1/32.
+    """
+    net.requires_grad_(False)
+    pad = (0, -pictures.shape[3] % MULTIPLE, 0, -pictures.shape[2] % MULTIPLE)
+    seen: list[Tensor] = []
+    hooks = [
+        stage.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+        for stage in net.stages
+    ]
+    try:
+        net(functional.pad(pictures, pad, mode="replicate"))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen
 
 
 class Predictor:

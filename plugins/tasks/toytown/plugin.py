@@ -16,6 +16,7 @@ from workbench_plugins.tasks.segmentation.base import SEMANTIC_MEASURES, Panopti
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from workbench.api import Picture
     from workbench_plugins.metrics.segmentation import Segmentation
@@ -55,6 +56,11 @@ class ShippedNetwork(workbench.Task):
         from .model import Predictor, load
 
         return Predictor(load(self.weights_path()), self.device, self.threads)
+
+    def features(self, pictures: Tensor) -> Sequence[Tensor]:
+        from .model import stage_features
+
+        return stage_features(self._network.net, pictures)
 
 
 class ToytownDetector(ShippedNetwork, Detector):
