@@ -33,10 +33,17 @@ class Exhibit:
     Args:
         gallery: opens streams, predictions and datasets.
         measured: the series, in the order in which the page numbers them.
+        known: disagreements of pairs of stored predictions; what is found out is added.
     """
 
-    def __init__(self, gallery: Gallery, measured: Measured) -> None:
+    def __init__(
+        self,
+        gallery: Gallery,
+        measured: Measured,
+        known: dict[tuple[str, str], float] | None = None,
+    ) -> None:
         self.gallery = gallery
+        self._known = {} if known is None else known
         self.series = measured.series
         self.datasets = list(dict.fromkeys(s.dataset for s in self.series))
         rows = gallery.rows.images
@@ -80,19 +87,23 @@ class Exhibit:
         """Return by task how far predictions are from the original's [P, N]; NaN where unknown."""
         made = {task: np.full(series.ok.shape, np.nan) for task in self.tasks()}
         for n, image in enumerate(series.images):
-            known = {
-                task: self.gallery.prediction(sha256)
-                for task, sha256 in self._originals.get((series.dataset, image), {}).items()
-            }
+            originals = self._originals.get((series.dataset, image), {})
             for p, point in enumerate(series.points):
                 cell = self.cells.get((series.dataset, image, series.codec, point, series.output))
                 if cell is None:
                     continue
                 for task, sha256 in self._predictions.get((cell["key"], series.output), {}).items():
-                    if task in known:
-                        found = overlay.disagreement(known[task], self.gallery.prediction(sha256))
-                        made[task][p, n] = np.nan if found is None else found
+                    if task in originals:
+                        made[task][p, n] = self._between(originals[task], sha256)
         return {task: values for task, values in made.items() if np.isfinite(values).any()}
+
+    def _between(self, original: str, decoded: str) -> float:
+        """The disagreement of two stored predictions; NaN where they are of another form."""
+        if (original, decoded) not in self._known:
+            read = self.gallery.prediction
+            found = overlay.disagreement(read(original), read(decoded))
+            self._known[original, decoded] = np.nan if found is None else found
+        return self._known[original, decoded]
 
     def detail(
         self, dataset: str, image: str, emit: Emit, chosen: Callable[[Series, int], bool]

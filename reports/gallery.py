@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +56,10 @@ class Gallery:
                 continue
         return self._stores[-1].blob(sha256)
 
-    def prediction(self, sha256: str) -> Any:
-        """Return what a task stored for a picture."""
-        return plain.loads(self.blob(sha256))
+    @cached_property
+    def prediction(self) -> Callable[[str], Any]:
+        """Returns what a task stored for a picture, by its hash; the last few are kept."""
+        return lru_cache(maxsize=128)(lambda sha256: plain.loads(self.blob(sha256)))
 
     def original(self, dataset: str, image: str) -> Picture:
         """Read a picture of a dataset, which must be the one that was measured.
