@@ -211,7 +211,7 @@ def test_a_fault_in_scoring_is_a_reason_and_stops_nothing(
 
 def test_self_reference_without_a_lossless_codec_says_what_is_missing() -> None:
     from workbench.registry import Registry
-    from workbench.runner import _lossless
+    from workbench.selection import _lossless
 
     with pytest.raises(WorkbenchError, match="needs a lossless codec"):
         _lossless(Registry())

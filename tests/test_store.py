@@ -88,10 +88,10 @@ def test_a_full_disk_keeps_what_was_written(
     store = Store(tmp_path / "run", write=True)
     store.append("coded", [coded("a")])
 
-    def full(text: str) -> int:
+    def full(rows: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store._journal, "write", full)
+    monkeypatch.setattr(store._journal, "append", full)
     with pytest.raises(StoreError, match="No space left on device.*finished cells are kept"):
         store.append("coded", [coded("b")])
     store.close()
@@ -115,5 +115,5 @@ def test_a_damaged_parquet_file_is_named_with_the_cure(tmp_path: Path) -> None:
         store.append("coded", [coded("a")])
     [path] = (tmp_path / "run" / "rows").glob("coded-*")
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(StoreError, match="damaged .*delete it and run again"):
+    with pytest.raises(StoreError, match="damaged .*run again; only its rows are measured again"):
         keys(tmp_path / "run")

@@ -13,16 +13,16 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workbench import blobs, plain, registry
+from workbench import plain, registry
 from workbench.api import Codec, Dataset, Item, QualityTask, Task
+from workbench.blobs import opened
 from workbench.container import Stream
 from workbench.contract import check_picture, from_stream, to_stream
 from workbench.errors import PluginError, StoreError, WorkbenchError
+from workbench.journal import Row
 from workbench.plan import CHUNK_BYTES, Cell, Job
-from workbench.store import Row
 from workbench.timing import in_batches, unpack
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ TASK_WARM_UP_SIZE = 192  # five scales of MS-SSIM need 161
 
 @dataclass(frozen=True)
 class Setting:
-    """What every worker of a run needs to know; picklable."""
+    """What every worker of a run needs to know; picklable. ``blobs`` is a folder or URL."""
 
-    store: str
+    blobs: str
     dataset: str
     data_root: str | None = None
     plugin_files: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Bench:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.root = Path(setting.store)
+        self.blobs = opened(setting.blobs)
         self.registry = registry.load(setting.plugin_files)
         self.dataset: Dataset = self.registry.dataset(setting.dataset, setting.data_root)
         self._encoders: dict[str, Codec] = {}
@@ -133,7 +133,7 @@ class Bench:
             try:
                 payload, seconds, batch = unpack(result)
                 stream = to_stream(codec, job.point, cell.item.width, cell.item.height, payload)
-                sha256 = blobs.put(self.root, stream.to_bytes())
+                sha256 = self.blobs.put(stream.to_bytes())
             except StoreError:
                 raise  # the disk is full or gone: that is no fault of the codec
             except Exception as error:
@@ -148,9 +148,11 @@ class Bench:
     def _kept(self, cell: Cell) -> Stream | None:
         if cell.stream is None:
             return None
-        with contextlib.suppress(WorkbenchError):
-            return Stream.from_bytes(blobs.get(self.root, cell.stream))
-        return None
+        try:
+            return Stream.from_bytes(self.blobs.get(cell.stream))
+        except WorkbenchError:
+            self.blobs.discard(cell.stream)
+            return None
 
     # -- decoding -----------------------------------------------------------------------------
 
@@ -249,7 +251,7 @@ class Bench:
             "predict_s": seconds,
         }
         if not isinstance(task, QualityTask):
-            row["prediction"] = blobs.put(self.root, plain.dumps(value))
+            row["prediction"] = self.blobs.put(plain.dumps(value))
             row["metric"] = ""
             return [("scores", row)]
         known = {metric.name for metric in task.metrics}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench import plain
-from workbench.store import Row, Store
+from workbench.journal import Row
+from workbench.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import plain
 from workbench.api import Dataset, Item, QualityTask, Reference, Task
-from workbench.errors import DatasetError, PluginError
+from workbench.errors import DatasetError, PluginError, StoreError
+from workbench.journal import Row
 from workbench.measure import describe, finite
 from workbench.provenance import digest, plugin_key
-from workbench.store import Row, Store
+from workbench.store import Store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +30,11 @@ def score_sets(
     tasks: Iterable[type[Task]],
     original: str | None = None,
     reference: Reference = "dataset",
-) -> None:
+) -> bool:
     """Evaluate every (codec, point, output) whose predictions are new since the last time.
+
+    False where a set could not be scored because predictions are damaged: these are removed, and
+    measured again by the next plan.
 
     A picture without a prediction is missing from its set: ``n_images`` says how many were there.
 
@@ -40,8 +44,9 @@ def score_sets(
     """
     machine = [task for task in tasks if not issubclass(task, QualityTask)]
     if not machine:
-        return
-    known = set(store.table("sets", ["key"]).to_pydict()["key"])
+        return True
+    known = _known_sets(store)
+    whole = True
     for kind in machine:
         groups = _predictions(store, kind, items)
         if not groups:
@@ -68,8 +73,38 @@ def score_sets(
                 "key": key, "dataset": name, "codec": codec, "point": point, "output": output,
                 "task": kind.name, "reference": judge, "n_images": len(found),
             }  # fmt: skip
-            values = _evaluate(store, task, items, {item: found[item] for item in order}, targets)
+            try:
+                predictions = {item: plain.loads(store.blob(found[item])) for item in order}
+            except StoreError:
+                _discard_damaged(store, found.values())
+                whole = False
+                continue
+            values = _evaluate(store, task, items, predictions, targets)
             store.append("sets", [{**row, "metric": m, **v} for m, v in values.items()])
+    return whole
+
+
+def _known_sets(store: Store) -> set[str]:
+    """The sets that are scored, and whose resampled values can be read."""
+    rows = store.table("sets", ["key", "resamples"]).to_pydict()
+    known, damaged = set(), set()
+    for key, resamples in zip(rows["key"], rows["resamples"], strict=True):
+        known.add(key)
+        if resamples is not None and _discard_damaged(store, [resamples]):
+            damaged.add(key)
+    return known - damaged
+
+
+def _discard_damaged(store: Store, hashes: Iterable[str]) -> int:
+    """Remove those of these blobs that cannot be read; how many they were."""
+    n_damaged = 0
+    for sha256 in hashes:
+        try:
+            store.blob(sha256)
+        except StoreError:
+            store.blobs.discard(sha256)
+            n_damaged += 1
+    return n_damaged
 
 
 def resampling_counts(n_images: int) -> NDArray[np.int64]:
@@ -143,11 +178,11 @@ def _predictions(
 
 
 def _evaluate(
-    store: Store, task: Task, items: Sequence[Item], found: Mapping[Item, str], targets: _Targets
+    store: Store, task: Task, items: Sequence[Item], found: Mapping[Item, Any], targets: _Targets
 ) -> dict[str, Row]:
     """Rows of a set by metric; a fault of the task or of the ground truth is their reason."""
     try:
-        predictions = [plain.loads(store.blob(sha256)) for sha256 in found.values()]
+        predictions = list(found.values())
         truth = [targets.of(item) for item in found]
         values = task.evaluate(predictions, truth)
         known = {metric.name for metric in task.metrics}

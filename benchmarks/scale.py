@@ -1,0 +1,124 @@
+"""What a run costs the host as it grows: time a cell, memory, planning, resuming.
+
+    python benchmarks/scale.py
+    python benchmarks/scale.py --finished 10000      # a smaller run to resume
+
+A codec that copies 8x8 pictures, and a measure that counts, leave the host's own work. Every size
+runs in a process of its own, with one worker process. ``host_ms_a_cell`` is the processor time of
+the host's process without what a run of a single cell takes; ``flat`` is the largest of them over
+the smallest. Planning and resuming are wall-clock times inside the process, imports done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from common import tell
+
+PLUGIN = '''
+import hashlib
+import numpy as np
+import workbench
+
+class MadeUp(workbench.Dataset):
+    """As many 8x8 pictures as are asked for."""
+    name = "made-up"
+    scheme = True
+
+    def items(self):
+        return [
+            workbench.Item(f"{n:06d}", hashlib.sha256(b"%d" % n).hexdigest(), 8, 8)
+            for n in range(int(self.argument))
+        ]
+
+    def load(self, item):
+        return np.random.default_rng(int(item.name)).integers(0, 256, (8, 8, 3), np.uint8)
+
+class Copy(workbench.Codec):
+    """The picture's bytes."""
+    name = "copy"
+    points = workbench.points("n", range(1, 11))
+
+    def encode(self, image, point):
+        return bytes(point.n) + image.tobytes()
+
+    def decode(self, stream, output):
+        return np.frombuffer(stream[-192:], np.uint8).reshape(8, 8, 3)
+
+class Count(workbench.QualityTask):
+    """Samples that differ."""
+    name = "count"
+    metrics = (workbench.Metric("n_different", "Differ", "samples that differ"),)
+
+    def compare(self, originals, images):
+        return [{"n_different": float((a != b).sum())} for a, b in zip(originals, images)]
+
+@workbench.hookimpl
+def workbench_codecs():
+    return [Copy]
+
+@workbench.hookimpl
+def workbench_datasets():
+    return [MadeUp]
+
+@workbench.hookimpl
+def workbench_tasks():
+    return [Count]
+'''
+CHILD = """
+import json, resource, sys, time
+from workbench.runner import Options, execute
+if __name__ == "__main__":
+    plugin, out, sizes, workers = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+    told = []
+    for size in sizes.split(","):
+        start, start_cpu = time.perf_counter(), time.process_time()
+        done = execute(Options("copy", "count", f"made-up:{size}", f"{out}-{size}",
+                               plugins=(plugin,), workers=workers))
+        told.append({"cells": done.n_cells, "measured": done.n_measured, "failed": done.n_failed,
+                     "wall_s": time.perf_counter() - start,
+                     "cpu_s": time.process_time() - start_cpu,
+                     "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
+    print(json.dumps(told))
+"""
+POINTS = 10
+
+
+def child(scratch: Path, name: str, sizes: list[int], workers: int) -> list[dict[str, float]]:
+    command = [sys.executable, str(scratch / "child.py"), str(scratch / "plugin.py"),
+               str(scratch / name), ",".join(map(str, sizes)), str(workers)]  # fmt: skip
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    told: list[dict[str, float]] = json.loads(done.stdout)
+    assert not any(run["failed"] for run in told), told
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--finished", type=int, default=100_000, help="cells to plan and resume")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        (scratch / "plugin.py").write_text(PLUGIN)
+        (scratch / "child.py").write_text(CHILD)
+        a_cell, mib = {}, {}
+        for cells in (100, 1_000, 10_000):
+            warm_up, run = child(scratch, f"run{cells}", [1, cells // POINTS], 1)
+            a_cell[cells] = 1000 * (run["cpu_s"] - warm_up["cpu_s"]) / (cells - POINTS)
+            mib[cells] = run["mib"]
+        tell("scale", host_ms_a_cell=a_cell, flat=max(a_cell.values()) / min(a_cell.values()),
+             host_mib=mib, memory_ratio=max(mib.values()) / min(mib.values()))  # fmt: skip
+        [first] = child(scratch, "whole", [args.finished // POINTS], 0)
+        [again] = child(scratch, "whole", [args.finished // POINTS], 0)
+        assert again["measured"] == 0, again
+        tell("scale_resume", cells=args.finished, first_s=first["wall_s"],
+             again_s=again["wall_s"], again_cpu_s=again["cpu_s"], mib=again["mib"])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
