@@ -117,7 +117,7 @@ def test_the_released_form_adds_the_coded_latents_to_the_bases() -> None:
     x = torch.rand(1, 3, 64, 64)
     level = torch.tensor([2.0])
     # g_a sees the picture only.
-    assert torch.equal(network.analyse(x, b, level), network.analyse(x, -b, level))
+    assert torch.equal(network.analyse_given(x, b, level), network.analyse_given(x, -b, level))
 
 
 def test_a_warm_start_with_all_slices_is_the_network_it_started_from() -> None:

@@ -59,8 +59,8 @@ def test_the_decoder_sees_the_latents_and_picture_the_encoder_saw(coder: Picture
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         y = coder._network.analyse(x, torch.tensor([5.0]))
-    coded = coder._latents.encode(y)
-    decoded = coder._latents.decode(coded.payload, (8, 8))
+    coded = coder.latents.encode(y)
+    decoded = coder.latents.decode(coded.payload, (8, 8))
     assert torch.equal(coded.y_hat, decoded)
     assert checksum(decoded) == stream.latents_crc
     # LRP moves a latent by at most 0.5 from its rounded place, which is within 0.5 of y.

@@ -11,11 +11,9 @@ from workbench.errors import StreamError
 
 from .latents import LatentCoder, checksum
 from .network import IcmNetwork
-from .pictures import padded, to_input, to_picture
+from .pictures import Frame
 from .stream import EnhancementStream, IcmStream, snap_level
-
-DOWN = 16
-"""Pixels a side of a latent."""
+from .tcm import TcmNetwork
 
 
 class PictureCoder:
@@ -25,20 +23,25 @@ class PictureCoder:
     algorithm and round the last bit differently.
 
     Args:
-        network: the trained network.
+        network: the trained network, of whichever family.
         weights_id: what streams name its weights by.
         device: where it runs.
         verify: decode whatever is encoded, and raise an error unless it comes back.
     """
 
     def __init__(
-        self, network: IcmNetwork, weights_id: bytes, device: str = "cpu", *, verify: bool = False
+        self,
+        network: IcmNetwork | TcmNetwork,
+        weights_id: bytes,
+        device: str = "cpu",
+        *,
+        verify: bool = False,
     ) -> None:
         network = network.eval().requires_grad_(False)
         self.device = torch.device(device)
         self._network = network.to(self.device, memory_format=torch.channels_last)
         self._weights_id = weights_id
-        self._latents = LatentCoder(self._network, verify=verify)
+        self.latents = LatentCoder(self._network, verify=verify)
 
     def compress(self, picture: NDArray[np.uint8], level: float) -> bytes:
         """uint8 [H, W, 3] at a rate level 0..levels-1, to the nearest 1/50."""
@@ -57,8 +60,9 @@ class PictureCoder:
         """(stream, latents float64 [1, M, h, w])."""
         height, width = picture.shape[:2]
         level = snap_level(level)
-        x = to_input(picture, self._network.stride, self.device)
-        coded = self._latents.encode(self._network.analyse(x, level_tensor(level, self.device)))
+        x = self._frame(height, width).to_input(picture, self.device)
+        y = self._network.analyse(x, level_tensor(level, self.device))
+        coded = self.latents.encode(y, step=self._network.step(level))
         crc = checksum(coded.y_hat)
         stream = IcmStream(self._weights_id, level, width, height, crc, coded.payload)
         return stream, coded.y_hat
@@ -67,8 +71,9 @@ class PictureCoder:
     def decode(self, data: bytes) -> tuple[IcmStream, Tensor]:
         """(stream, latents) from `encode`'s bytes."""
         stream = IcmStream.from_bytes(data)
-        check_stream(stream, self._weights_id, len(self._network.config.lambdas))
-        y_hat = self._latents.decode(stream.payload, self.shape(stream.height, stream.width))
+        check_stream(stream, self._weights_id, self._network.levels)
+        shape = self._frame(stream.height, stream.width).latents()
+        y_hat = self.latents.decode(stream.payload, shape, step=self._network.step(stream.level))
         check_latents(y_hat, stream)
         return stream, y_hat
 
@@ -77,12 +82,10 @@ class PictureCoder:
         """The picture of decoded latents, uint8 [H, W, 3]."""
         level = level_tensor(stream.level, self.device)
         x_hat = self._network.synthesise(y_hat.float(), level)
-        return to_picture(x_hat, stream.height, stream.width)
+        return self._frame(stream.height, stream.width).to_picture(x_hat)
 
-    def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of a picture's latents."""
-        stride = self._network.stride
-        return padded(height, stride) // DOWN, padded(width, stride) // DOWN
+    def _frame(self, height: int, width: int) -> Frame:
+        return Frame(height, width, self._network.stride, self._network.centred)
 
 
 def level_tensor(level: float, device: torch.device) -> Tensor:

@@ -103,10 +103,10 @@ class SliceEntropyModel(nn.Module):
         sigma = self.cc_scale_transforms[index](torch.cat([scales, *known], dim=1))
         return mean_support, mu, sigma
 
-    def refine(self, index: int, mean_support: Tensor, y_hat: Tensor) -> Tensor:
+    def refine(self, index: int, mean_support: Tensor, y_hat: Tensor, step: float = 1.0) -> Tensor:
         """Latent residual prediction: the share of the rounding error that can be guessed."""
         lrp = self.lrp_transforms[index](torch.cat([mean_support, y_hat], dim=1))
-        return y_hat + 0.5 * torch.tanh(lrp)
+        return y_hat + 0.5 * step * torch.tanh(lrp)
 
     def code_latents(self, y: Tensor, side: Tensor | None = None) -> Latents:
         """Differentiable stand-in for coding: noise in the rates, straight-through rounding."""

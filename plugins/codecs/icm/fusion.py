@@ -64,6 +64,8 @@ class AdditionalNetwork(SliceEntropyModel):
     Latents are [B, C, H/16, W/16]: C = M/n·m where it codes, M = the base's where it fuses.
     """
 
+    stride, centred = IcmNetwork.stride, IcmNetwork.centred
+
     def __init__(self, config: FusionConfig) -> None:
         shape = config.network
         fused, n = shape.latent_channels, shape.hyper_channels
@@ -79,6 +81,7 @@ class AdditionalNetwork(SliceEntropyModel):
             side_channels=fused if config.condition_on_base else 0,
         )
         self.config = config
+        self.levels = len(shape.lambdas)
         self.own_channels = own
         self.g_a = lite.analysis(shape.widths, own, shape.depths)
         self.g_s = lite.synthesis(shape.widths, fused, shape.depths)
@@ -89,6 +92,10 @@ class AdditionalNetwork(SliceEntropyModel):
         self._subtract = config.residual and not config.condition_on_base
         self._add = self._subtract or not config.residual
 
+    def step(self, level: float) -> float:
+        """Quantisation step: 1, gains do the rest."""
+        return 1.0
+
     def in_own_steps(self, base: Tensor, level: Tensor) -> Tensor:
         """b: the base's latents, as its g_s sees them, in this model's steps.  [B, M, h, w]."""
         return base / self.inverse_gain(level)
@@ -97,7 +104,7 @@ class AdditionalNetwork(SliceEntropyModel):
         """What the entropy model is given of b."""
         return b if self.config.condition_on_base else None
 
-    def analyse(self, x: Tensor, b: Tensor, level: Tensor) -> Tensor:
+    def analyse_given(self, x: Tensor, b: Tensor, level: Tensor) -> Tensor:
         """Picture to the latents that are coded.  [B, 3, H, W] -> [B, C, H/16, W/16]."""
         y = self.g_a(x - 0.5).float() * self.gain(level)
         return y - b[:, : self.own_channels] if self._subtract else y
@@ -192,11 +199,11 @@ class FusionNetwork(nn.Module):
             with autocast:
                 y_base = self.base.analyse(x, base_level)
             base = self.base.code_latents(y_base)
-            in_picture = base.y_hat * self.base.inverse_gain(base_level)
+            in_picture = self.base.in_picture_steps(base.y_hat, base_level)
         model = self.additional
         b = model.in_own_steps(in_picture, level)
         with autocast:
-            y = model.analyse(x, b, level)
+            y = model.analyse_given(x, b, level)
         latents = model.code_latents(y, model.side(b))
         with autocast:
             x_hat = model.synthesise(model.fuse(latents.y_hat, b), level)

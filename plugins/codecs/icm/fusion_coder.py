@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,8 +13,9 @@ from .coder import PictureCoder, check_latents, check_stream, level_tensor
 from .fusion import AdditionalNetwork
 from .latents import LatentCoder, checksum, snap
 from .network import IcmNetwork
-from .pictures import to_input, to_picture
-from .stream import EnhancementStream, layer_crc, snap_level
+from .pictures import Frame
+from .stream import EnhancementStream, IcmStream, layer_crc, snap_level
+from .tcm import TcmAdditional, TcmNetwork
 
 
 class FusionCoder:
@@ -36,8 +35,8 @@ class FusionCoder:
 
     def __init__(
         self,
-        base: tuple[IcmNetwork, bytes],
-        additional: tuple[AdditionalNetwork, bytes],
+        base: tuple[IcmNetwork | TcmNetwork, bytes],
+        additional: tuple[AdditionalNetwork | TcmAdditional, bytes],
         device: str = "cpu",
         *,
         verify: bool = False,
@@ -47,10 +46,6 @@ class FusionCoder:
         network = network.eval().requires_grad_(False)
         self._network = network.to(self.base.device, memory_format=torch.channels_last)
         self._latents = LatentCoder(self._network, verify=verify)
-        # Both sides must agree on b to the last bit, as on all that the entropy model sees.
-        self._base_gain, self._own_gain = (
-            copy.deepcopy(n.inverse_gain).double() for n in (base[0], network)
-        )
 
     @torch.inference_mode()
     def compress(
@@ -61,9 +56,9 @@ class FusionCoder:
         data = stream.to_bytes()
         level = snap_level(level)
         b = self._in_own_steps(y_base, stream.level, level)
-        x = to_input(picture, IcmNetwork.stride, self.base.device)
-        y = self._network.analyse(x, b.float(), level_tensor(level, self.base.device))
-        coded = self._latents.encode(y, self._network.side(b))
+        x = self._frame(stream).to_input(picture, self.base.device)
+        y = self._network.analyse_given(x, b.float(), level_tensor(level, self.base.device))
+        coded = self._latents.encode(y, self._network.side(b), self._network.step(level))
         enhancement = EnhancementStream(
             self._weights_id, level, layer_crc(data), checksum(coded.y_hat), coded.payload
         )
@@ -78,23 +73,28 @@ class FusionCoder:
                 latents came out that were not encoded.
         """
         own = EnhancementStream.from_bytes(enhancement)
-        check_stream(own, self._weights_id, len(self._network.config.network.lambdas))
+        check_stream(own, self._weights_id, self._network.levels)
         if own.base_crc != layer_crc(base):
             raise StreamError(
                 "the enhancement layer was made for another base layer: use the two of one stream"
             )
         stream, y_base = self.base.decode(base)
         b = self._in_own_steps(y_base, stream.level, own.level)
-        y_hat = self._latents.decode(own.payload, tuple(b.shape[2:]), self._network.side(b))
+        shape, step = self._frame(stream).latents(), self._network.step(own.level)
+        y_hat = self._latents.decode(own.payload, shape, self._network.side(b), step)
         check_latents(y_hat, own)
         fused = self._network.fuse(y_hat, b).float()
         x_hat = self._network.synthesise(fused, level_tensor(own.level, self.base.device))
-        return to_picture(x_hat, stream.height, stream.width)
+        return self._frame(stream).to_picture(x_hat)
+
+    def _frame(self, base: IcmStream) -> Frame:
+        return Frame(base.height, base.width, self._network.stride, self._network.centred)
 
     def _in_own_steps(self, y_base: Tensor, base_level: float, level: float) -> Tensor:
         """b of `fusion`, float64 [1, M, h, w], on the latents' grid."""
-        gain, own = (
-            unit(level_tensor(value, self.base.device).double())
-            for unit, value in ((self._base_gain, base_level), (self._own_gain, level))
+        # Both sides must agree on b to the last bit, as on all that the entropy model sees.
+        of_base, of_own = (
+            level_tensor(value, self.base.device).double() for value in (base_level, level)
         )
-        return snap(y_base * gain / own)
+        in_picture = self.base.latents.model.in_picture_steps(y_base, of_base)
+        return snap(self._latents.model.in_own_steps(in_picture, of_own))

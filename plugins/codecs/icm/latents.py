@@ -38,20 +38,20 @@ class LatentCoder:
     """Entropy coder of one slice entropy model; holds a float64 copy of its networks.
 
     Args:
-        model: the entropy model.
+        model: the entropy model; the copy is the attribute of that name.
         verify: decode whatever is encoded, and raise an error unless it comes back.
     """
 
     def __init__(self, model: SliceEntropyModel, *, verify: bool = False) -> None:
         self._verify = verify
-        self._model = _without_transforms(model).double().eval().requires_grad_(False)
+        self.model = _without_transforms(model).double().eval().requires_grad_(False)
         self._scale_tables = Tables.gaussian()
-        self._z_tables = Tables.bottleneck(self._model.entropy_bottleneck)
+        self._z_tables = Tables.bottleneck(self.model.entropy_bottleneck)
         log_scales = scale_table().log()
         device = next(model.parameters()).device
         # σ takes the nearest scale on a logarithmic axis.
         self._boundaries = ((log_scales[1:] + log_scales[:-1]) / 2).exp().to(device)
-        self._medians = self._model.entropy_bottleneck.quantiles[:, 0, 1][None, :, None, None]
+        self._medians = self.model.entropy_bottleneck.quantiles[:, 0, 1][None, :, None, None]
 
     def _indexes(self, sigma: Tensor) -> NDArray[np.uint8]:
         indexes = torch.bucketize(sigma.contiguous(), self._boundaries)
@@ -61,46 +61,56 @@ class LatentCoder:
         return np.repeat(np.arange(self._medians.shape[1], dtype=np.uint8), n)
 
     @torch.inference_mode()
-    def encode(self, y: Tensor, side: Tensor | None = None) -> CodedLatents:
-        """Code y [1, M, h, w], h and w multiples of 4; `side` [1, S, h, w] as in training."""
+    def encode(self, y: Tensor, side: Tensor | None = None, step: float = 1.0) -> CodedLatents:
+        """Code y [1, M, h, w], h and w multiples of 4, rounded in steps of `step`.
+
+        `side` [1, S, h, w] is what the entropy model knows beforehand.
+        """
         y = y.double()
-        centred = self._model.h_a(y) - self._medians
+        centred = self.model.h_a(y) - self._medians
         channels = self._channels(centred.shape[2] * centred.shape[3])
         z = self._z_tables.clip(_integers(centred), channels)
-        state = _Slices(self._model, self._z_hat(z, centred.shape), side)
+        state = _Slices(self.model, self._z_hat(z, centred.shape), side, step)
         coded = []
-        for index, y_slice in enumerate(y.chunk(self._model.slices, dim=1)):
+        for index, y_slice in enumerate(y.chunk(self.model.slices, dim=1)):
             mu, sigma = state.parameters(index)
             indexes = self._indexes(sigma)
-            symbols = self._scale_tables.clip(_integers(y_slice - mu), indexes)
+            symbols = self._scale_tables.clip(_integers((y_slice - mu) / step), indexes)
             coded.append((symbols, indexes))
-            state.add(index, mu + _tensor(symbols, mu))
+            state.add(index, mu + step * _tensor(symbols, mu))
         coder = constriction.stream.stack.AnsCoder()
         for symbols, indexes in reversed(coded):
             self._scale_tables.push(coder, symbols, indexes)
         self._z_tables.push(coder, z, channels)
         result = CodedLatents(to_bytes(coder), state.y_hat())
         if self._verify:
-            self._check(result, side)
+            self._check(result, side, step)
         return result
 
     @torch.inference_mode()
-    def decode(self, payload: bytes, shape: tuple[int, int], side: Tensor | None = None) -> Tensor:
+    def decode(
+        self,
+        payload: bytes,
+        shape: tuple[int, int],
+        side: Tensor | None = None,
+        step: float = 1.0,
+    ) -> Tensor:
         """Inverse of `encode`; `shape` is (h, w).  Returns y_hat, float64 [1, M, h, w]."""
         coder = from_bytes(payload)
         height, width = shape[0] // 4, shape[1] // 4
         z = self._z_tables.pop(coder, self._channels(height * width))
         z_shape = torch.Size((1, self._medians.shape[1], height, width))
-        state = _Slices(self._model, self._z_hat(z, z_shape), side)
-        for index in range(self._model.slices):
+        state = _Slices(self.model, self._z_hat(z, z_shape), side, step)
+        for index in range(self.model.slices):
             mu, sigma = state.parameters(index)
             symbols = self._scale_tables.pop(coder, self._indexes(sigma))
-            state.add(index, mu + _tensor(symbols, mu))
+            state.add(index, mu + step * _tensor(symbols, mu))
         return state.y_hat()
 
-    def _check(self, coded: CodedLatents, side: Tensor | None) -> None:
+    def _check(self, coded: CodedLatents, side: Tensor | None, step: float) -> None:
         height, width = coded.y_hat.shape[2:]
-        if not torch.equal(self.decode(coded.payload, (height, width), side), coded.y_hat):
+        decoded = self.decode(coded.payload, (height, width), side, step)
+        if not torch.equal(decoded, coded.y_hat):
             raise StreamError(
                 "verify: the stream just made does not decode to the encoder's latents: "
                 "this machine's arithmetic does not repeat itself"
@@ -114,23 +124,26 @@ class LatentCoder:
 class _Slices:
     """Walks through the slices, the same way in the encoder and in the decoder."""
 
-    def __init__(self, model: SliceEntropyModel, z_hat: Tensor, side: Tensor | None) -> None:
+    def __init__(
+        self, model: SliceEntropyModel, z_hat: Tensor, side: Tensor | None, step: float
+    ) -> None:
         self._model = model
         self._means, self._scales = model.hyper_parameters(z_hat)
         self._side = [] if side is None else [side.double()]
         self._y_hats: list[Tensor] = []
+        self._step = step
         self._support = z_hat
 
     def parameters(self, index: int) -> tuple[Tensor, Tensor]:
-        """(mu, sigma) of the next slice."""
+        """(mu, sigma in steps) of the next slice."""
         self._support, mu, sigma = self._model.slice_parameters(
             index, self._means, self._scales, self._side + self._y_hats
         )
-        return mu, sigma
+        return mu, sigma / self._step
 
     def add(self, index: int, y_hat: Tensor) -> None:
         """Take in the slice just coded."""
-        refined = self._model.refine(index, self._support, y_hat)
+        refined = self._model.refine(index, self._support, y_hat, self._step)
         self._y_hats.append(snap(refined))
 
     def y_hat(self) -> Tensor:

@@ -81,7 +81,7 @@ class Output(NamedTuple):
 class IcmNetwork(SliceEntropyModel):
     """The `lite` network.  Pictures are float [B, 3, H, W] in 0..1, H and W multiples of 64."""
 
-    stride = 64
+    stride, centred = 64, False
 
     def __init__(self, config: LiteConfig) -> None:
         m, n = config.latent_channels, config.hyper_channels
@@ -95,6 +95,7 @@ class IcmNetwork(SliceEntropyModel):
             slices=config.slices,
         )
         self.config = config
+        self.levels = len(config.lambdas)
         self.g_a = lite.analysis(config.widths, m, config.depths)
         self.g_s = lite.synthesis(config.widths, m, config.depths)
         log_gain = config.log_gains()
@@ -105,13 +106,21 @@ class IcmNetwork(SliceEntropyModel):
         """λ of a rate level, log-linear between the configured ones.  [B] -> [B]."""
         return lambda_at(self.config.lambdas, level)
 
+    def step(self, level: float) -> float:
+        """Quantisation step: 1, gains do the rest."""
+        return 1.0
+
+    def in_picture_steps(self, y_hat: Tensor, level: Tensor) -> Tensor:
+        """Latents as g_s sees them: without the gain of their rate level."""
+        return y_hat * self.inverse_gain(level)
+
     def analyse(self, x: Tensor, level: Tensor) -> Tensor:
         """Picture to gained latents.  [B, 3, H, W], [B] -> [B, M, H/16, W/16]."""
         return self.g_a(x - 0.5).float() * self.gain(level)
 
     def synthesise(self, y_hat: Tensor, level: Tensor) -> Tensor:
         """Quantised gained latents to picture, not clamped.  Inverse of `analyse`."""
-        return self.g_s(y_hat * self.inverse_gain(level)).float() + 0.5
+        return self.g_s(self.in_picture_steps(y_hat, level)).float() + 0.5
 
     def forward(self, x: Tensor, level: Tensor, *, bfloat16: bool = False) -> Output:
         """Training pass at one rate level a picture."""

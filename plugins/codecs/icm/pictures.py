@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,20 +12,45 @@ from torch import Tensor
 from workbench.images import to_uint8
 
 
-def padded(side: int, stride: int) -> int:
-    """The next multiple of `stride`."""
-    return -(-side // stride) * stride
+@dataclass(frozen=True)
+class Frame:
+    """A picture's place in the larger one that a network takes.
 
+    Args:
+        height, width: of the picture.
+        stride: both sides of the larger one are multiples of it.
+        centred: the picture lies in the middle and zeros around it, as in the scripts of LIC-TCM
+            and SA-ICM; else it lies in the upper left corner and its edge is repeated.
+    """
 
-def to_input(picture: NDArray[np.uint8], stride: int, device: torch.device) -> Tensor:
-    """uint8 [H, W, 3] to float [1, 3, H', W'] in 0..1, its edge repeated up to multiples."""
-    height, width = picture.shape[:2]
-    pads = ((0, padded(height, stride) - height), (0, padded(width, stride) - width), (0, 0))
-    x = torch.from_numpy(np.pad(picture, pads, mode="edge")).to(device)
-    return (x.permute(2, 0, 1)[None].float() / 255).contiguous(memory_format=torch.channels_last)
+    height: int
+    width: int
+    stride: int
+    centred: bool
 
+    def pads(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Pixels (above, below), (left, right)."""
+        missing = (-self.height % self.stride, -self.width % self.stride)
+        before = [n // 2 if self.centred else 0 for n in missing]
+        top, left = before
+        return (top, missing[0] - top), (left, missing[1] - left)
 
-def to_picture(x_hat: Tensor, height: int, width: int) -> NDArray[np.uint8]:
-    """Float [1, 3, H', W'] to uint8 [H, W, 3], rounded, cropped at the right and below."""
-    picture = x_hat[0].permute(1, 2, 0).cpu().numpy()
-    return to_uint8(picture[:height, :width].astype(np.float64) * 255)
+    def latents(self, down: int = 16) -> tuple[int, int]:
+        """Height and width of the latents, a latent for `down` pixels each way."""
+        return (
+            (self.height + sum(self.pads()[0])) // down,
+            (self.width + sum(self.pads()[1])) // down,
+        )
+
+    def to_input(self, picture: NDArray[np.uint8], device: torch.device) -> Tensor:
+        """uint8 [H, W, 3] to float [1, 3, H', W'] in 0..1."""
+        mode = {"mode": "constant"} if self.centred else {"mode": "edge"}
+        x = torch.from_numpy(np.pad(picture, (*self.pads(), (0, 0)), **mode)).to(device)
+        x = x.permute(2, 0, 1)[None].float() / 255
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def to_picture(self, x_hat: Tensor) -> NDArray[np.uint8]:
+        """Float [1, 3, H', W'] to uint8 [H, W, 3], rounded."""
+        (top, _), (left, _) = self.pads()
+        cut = x_hat[0, :, top : top + self.height, left : left + self.width]
+        return to_uint8(cut.permute(1, 2, 0).double().cpu().numpy() * 255)

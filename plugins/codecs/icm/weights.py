@@ -22,7 +22,10 @@ from .network import IcmNetwork, LiteConfig
 FORMAT = "icm-lite-1"
 FUSION_FORMAT = "icm-fusion-1"
 # What CompressAI's coder keeps beside the parameters; ours derives its own tables.
-_CODER_STATE = ("_offset", "_quantized_cdf", "_cdf_length", "scale_table", "bound", "target")
+_CODER_STATE = (
+    *("_offset", "_quantized_cdf", "_cdf_length", "scale_table", "bound", "target"),
+    "pedestal",  # GDN's constant
+)
 
 
 def _is_weight(name: str) -> bool:
