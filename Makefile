@@ -1,13 +1,19 @@
 # Two commands do all set-up: make demo, make test. Both work in .venv and need the package index only.
 PYTHON ?= python3
-EXTRAS ?=
+EXTRAS ?= learned,machine,perceptual
 VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: demo test lint clean
 
+# Few pictures, so that it takes minutes; a later call with more adds to the same run.
+PHOTOGRAPHS ?= 2
+SCENES ?= 4
+DEMO := $(BIN)/workbench run --codecs all --workers 2 --out demo/run
+
 demo: $(VENV)/.base
-	$(BIN)/workbench run --codecs all --tasks all --dataset demo --workers 2 --out demo/run
+	$(DEMO) --dataset demo --limit $(PHOTOGRAPHS) --tasks psnr,ssim,ms-ssim,vmaf
+	$(DEMO) --dataset toytown --limit $(SCENES) --tasks psnr,ssim,toytown-detector,toytown-panoptic
 	$(BIN)/workbench report demo/run --out demo/report
 	@echo "Open demo/report/index.html"
 
