@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 Audience = Literal["human", "machine", "any"]
 Reference = Literal["dataset", "self"]
 """What tasks are judged on: the dataset's ground truth, or their predictions on the originals."""
+Executor = Literal["processes", "ray"]
 Payload = bytes | Mapping[str, bytes]
 """What ``encode`` returns and ``decode`` gets: bytes, or bytes a layer for layered codecs."""
 

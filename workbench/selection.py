@@ -6,10 +6,9 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from workbench import provenance, registry
-from workbench.api import Codec, Dataset, Item, Reference, Task
+from workbench.api import Codec, Dataset, Executor, Item, Reference, Task
 from workbench.errors import DatasetError, WorkbenchError
 from workbench.points import Point
 
@@ -42,7 +41,7 @@ class Options:
     retry_failed: bool = False
     timeout_s: float = TIMEOUT_S
     reference: Reference = "dataset"
-    executor: Literal["processes", "ray"] = "processes"
+    executor: Executor = "processes"
     address: str | None = None
     memory_gib: float | None = None
     shard: str | None = None

@@ -22,11 +22,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import re
 import uuid
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -35,6 +33,7 @@ from workbench import journal
 from workbench.blobs import opened
 from workbench.errors import StoreError, cannot_write
 from workbench.journal import Journal, Row, sync
+from workbench.progress import now, read_json, who_am_i
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +95,7 @@ class Store:
         self.path = Path(path)
         self.run = uuid.uuid4().hex[:12]
         self.damaged: list[str] = []
+        self._began = now()
         self._journal: Journal | None = None
         self._lock: Any = None
         if write:
@@ -263,7 +263,8 @@ class Store:
     def write_progress(self, **figures: Any) -> None:
         """Tell how far this run is, for ``workbench status``."""
         with self._writing("write progress"):
-            self._write_json("progress.json", {**who_am_i(), **figures}, durable=False)
+            about = {**who_am_i(), "since": self._began, "told": now(), **figures}
+            self._write_json("progress.json", about, durable=False)
 
     def put_blob(self, data: bytes) -> str:
         """Keep bytes under their own hash; return it."""
@@ -278,10 +279,10 @@ class Store:
         with self._writing("write the list of pictures"):
             self._write_json("items.json", known)
 
-    def add_run(self, provenance: Row) -> None:
-        """Keep the provenance of this call of ``workbench run``."""
+    def add_run(self, provenance: Row, run: str | None = None) -> None:
+        """Keep the provenance of this call of ``workbench run``, or of another run."""
         with self._writing("write provenance"):
-            self._write_json(f"runs/{self.run}.json", provenance)
+            self._write_json(f"runs/{run or self.run}.json", provenance)
 
     def _write_json(self, name: str, value: Any, durable: bool = True) -> None:
         target = self.path / name
@@ -305,12 +306,12 @@ class Store:
     def items(self) -> dict[str, list[Row]]:
         """The pictures of each dataset that was run: dicts with name, sha256, width, height."""
         path = self.path / "items.json"
-        return dict(_read_json(path)) if path.exists() else {}
+        return dict(read_json(path)) if path.exists() else {}
 
     def runs(self) -> dict[str, Row]:
         """Provenance by run."""
         paths = sorted((self.path / "runs").glob("*.json"))
-        return {path.stem: _read_json(path) for path in paths}
+        return {path.stem: read_json(path) for path in paths}
 
     def blob(self, sha256: str) -> bytes:
         """Return kept bytes.
@@ -349,19 +350,6 @@ class Store:
         """All rows of a table as a pandas DataFrame."""
         frame: pd.DataFrame = self.table(name).to_pandas()
         return frame
-
-
-def who_am_i() -> Row:
-    """What tells a writer from others: machine, process, time."""
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"host": platform.node(), "pid": os.getpid(), "since": since}
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: damaged ({error}): run again") from None
 
 
 def _schema(table: str) -> pa.Schema:

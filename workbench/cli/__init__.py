@@ -11,11 +11,15 @@ from workbench.cli import (
     check,
     diff,
     fetch,
+    finetune,
     inspect,
     masks,
+    merge,
+    plan,
     report,
     run,
     serve,
+    status,
     streams,
     train,
     weights,
@@ -32,6 +36,9 @@ app = typer.Typer(
 app.command("list")(inspect.list_)
 app.command("show")(inspect.show)
 app.command("run")(run.run)
+app.command("plan")(plan.plan)
+app.command("status")(status.status)
+app.command("merge")(merge.merge)
 app.command("report")(report.report)
 app.command("serve")(serve.serve)
 app.command("diff")(diff.diff)
@@ -42,6 +49,7 @@ app.command("info")(streams.info)
 app.command("check")(check.check)
 app.command("masks")(masks.masks)
 app.command("train")(train.train)
+app.command("finetune")(finetune.finetune)
 app.command("fetch")(fetch.fetch)
 app.add_typer(weights.app, name="weights")
 

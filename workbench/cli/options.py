@@ -24,6 +24,18 @@ DataRoot = Annotated[
 Device = Annotated[str, typer.Option(help="Where networks run: cpu, cuda:0.")]
 Threads = Annotated[int, typer.Option(min=1, help="Processor threads a codec may use.")]
 
+Shard = Annotated[
+    str | None,
+    typer.Option(metavar="I/N", help="Only every N-th picture from the I-th on, for clusters."),
+]
+BlobsPlace = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Where a new run keeps streams: a shared folder, `s3://...`, `gs://...`.",
+    ),
+]
+
 
 def print_json(value: Any) -> None:
     """Print JSON that any parser takes: no NaN, no infinities."""

@@ -9,9 +9,18 @@ from typing import Annotated
 
 import typer
 
-from workbench.api import Reference
+from workbench.api import Executor, Reference
 from workbench.cli import complete
-from workbench.cli.options import AsJson, DataRoot, Device, Plugins, Threads, print_json
+from workbench.cli.options import (
+    AsJson,
+    BlobsPlace,
+    DataRoot,
+    Device,
+    Plugins,
+    Shard,
+    Threads,
+    print_json,
+)
 
 
 def run(
@@ -54,6 +63,17 @@ def run(
         Reference,
         typer.Option(help="Judge tasks by the dataset, or by what they see in the originals."),
     ] = "dataset",
+    executor: Annotated[
+        Executor, typer.Option(help="Where workers run: as processes here, or on Ray.")
+    ] = "processes",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to use, `auto` or HOST:PORT; else one here.")
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(metavar="GIB", min=0.1, help="Memory a worker may use.")
+    ] = None,
+    shard: Shard = None,
+    blobs: BlobsPlace = None,
     as_json: AsJson = False,
 ) -> None:
     """Run every codec on every picture, and every task on what is decoded.
@@ -67,7 +87,7 @@ def run(
     options = Options(
         codecs, tasks, dataset, out, limit, workers, tuple(plugin or ()),
         str(data_root) if data_root else None, device, threads, strict, all_outputs,
-        retry_failed, timeout, reference,
+        retry_failed, timeout, reference, executor, address, memory, shard, blobs,
     )  # fmt: skip
     try:
         with _Bar(quiet=as_json) as bar:
@@ -76,6 +96,8 @@ def run(
         print(f"workbench: stopped; finished cells are in {out}, run again to go on",
               file=sys.stderr)  # fmt: skip
         raise typer.Exit(130) from None
+    for line in summary.damage:
+        typer.echo(f"workbench: {line}", err=True)
     if as_json:
         print_json(asdict(summary))
     else:
@@ -85,7 +107,10 @@ def run(
         )
         if summary.n_failed_before:
             typer.echo(f"{summary.n_failed_before} failed earlier: --retry-failed tries them again")
-        typer.echo(f"Next: workbench report {out}")
+        if shard:
+            typer.echo(f"Next: workbench merge {out} OTHERS... --out WHOLE, then run into WHOLE")
+        else:
+            typer.echo(f"Next: workbench report {out}")
 
 
 class _Bar:

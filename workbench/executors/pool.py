@@ -253,4 +253,10 @@ class _Worker:
         """The end of what it wrote to stderr, in one line."""
         text = Path(self._log).read_bytes()[-4096:].decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return f": {' | '.join(lines[-3:])[-300:]}" if lines else ""
+        fatal = [i for i, line in enumerate(lines) if line.startswith("Fatal Python error")]
+        if fatal:
+            # Of Python's own dump the reason and the innermost frame; before it, what was told.
+            dump = lines[fatal[-1] :]
+            frames = [line for line in dump if line.startswith("File ")]
+            lines = lines[: fatal[-1]][-2:] + dump[:1] + frames[:1]
+        return f": {' | '.join(lines[-4:])[-400:]}" if lines else ""
