@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from workbench.errors import StoreError
 from workbench.store import TABLES, Store
@@ -24,7 +25,8 @@ def repair(folder: str | os.PathLike[str]) -> Repair:
     Raises:
         StoreError: no run directory, or a run is writing to it.
     """
-    Store(folder)  # a directory that is none must not become one
+    if not (Path(folder) / "store.json").exists():
+        Store(folder)  # says that it is no run directory, which must not become one
     with Store(folder, write=True) as store:
         tables = {name: store.table(name).to_pylist() for name in TABLES}
         names = {row["sha256"]: row["name"] for items in store.items().values() for row in items}
