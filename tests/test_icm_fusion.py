@@ -21,6 +21,10 @@ from workbench_plugins.codecs.icm.fusion import (  # noqa: E402
     FusionNetwork,
 )
 from workbench_plugins.codecs.icm.fusion_coder import FusionCoder  # noqa: E402
+from workbench_plugins.codecs.icm.fusion_export import (  # noqa: E402
+    TotalCoder,
+    export_fusion,
+)
 from workbench_plugins.codecs.icm.fusion_plugin import SaIcmFusion  # noqa: E402
 from workbench_plugins.codecs.icm.network import IcmNetwork, LiteConfig  # noqa: E402
 from workbench_plugins.codecs.icm.plugin import SaIcm  # noqa: E402
@@ -192,6 +196,20 @@ def test_weights_over_another_base_are_refused(files: tuple[Path, Path], tmp_pat
         load_fusion(files[1], tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match="icm-fusion-1"):
         load_fusion(files[0], files[0])
+
+
+def test_a_checkpoint_is_exported_over_the_base_it_was_trained_over(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    trained = FusionNetwork(load_weights(files[0])[0], FusionConfig(m=2, network=SMALL))
+    state = {"ema": trained.state_dict(), "config": trained.config.to_dict()}
+    export_fusion(state, tmp_path / "own.safetensors", files[0])
+    coder = TotalCoder(tmp_path / "own.safetensors", files[0])
+    layers = coder.compress(picture(20, 20), 2.0)
+    assert coder.decompress(layers).shape == (20, 20, 3)
+    save_weights(base_network(7), tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="was trained over other weights than other"):
+        export_fusion(state, tmp_path / "own.safetensors", tmp_path / "other.safetensors")
 
 
 def test_an_m_outside_the_slices_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ pytest.importorskip("compressai", reason="the learned codecs' libraries are not 
 from workbench.errors import StreamError, WeightsError  # noqa: E402
 from workbench.testing import picture  # noqa: E402
 from workbench_plugins.codecs.icm.coder import PictureCoder  # noqa: E402
+from workbench_plugins.codecs.icm.entropy import SliceEntropyModel  # noqa: E402
 from workbench_plugins.codecs.icm.latents import checksum  # noqa: E402
 from workbench_plugins.codecs.icm.network import IcmNetwork, LiteConfig  # noqa: E402
 from workbench_plugins.codecs.icm.stream import IcmStream  # noqa: E402
@@ -67,23 +69,76 @@ def test_the_decoder_sees_the_latents_and_picture_the_encoder_saw(coder: Picture
     assert (decoded - y).abs().max() <= 1.001
 
 
-def test_a_fresh_process_with_two_threads_decodes_the_same_picture(
+def test_a_fresh_process_with_two_threads_decodes_the_same_pictures_alone_and_in_batches(
     coder: PictureCoder, weights_file: Path, tmp_path: Path
 ) -> None:
-    data = coder.compress(picture(100, 200), 4.0)
-    (tmp_path / "stream").write_bytes(data)
+    # Made with one thread; eight pictures of one size, and a larger one.
+    images = [picture(48, 64, seed) for seed in range(8)] + [picture(100, 200)]
+    streams = [coder.compress(image, 0.6 * n) for n, image in enumerate(images)]
+    (tmp_path / "streams").write_bytes(pickle.dumps(streams))
     code = f"""
-import numpy as np, torch
-torch.set_num_threads(2)
+import pickle
 from pathlib import Path
-from workbench_plugins.codecs.icm.coder import PictureCoder
-from workbench_plugins.codecs.icm.weights import load_weights
-coder = PictureCoder(*load_weights(Path({str(weights_file)!r})))
-data = Path({str(tmp_path / "stream")!r}).read_bytes()
-np.save({str(tmp_path / "out.npy")!r}, coder.decompress(data))
+from workbench_plugins.codecs.icm.plugin import LicHuman
+
+class Small(LicHuman):
+    @classmethod
+    def weights_path(cls):
+        return Path({str(weights_file)!r})
+
+streams = pickle.loads(Path({str(tmp_path / "streams")!r}).read_bytes())
+decoder = Small(threads=2)
+together = decoder.decode_many(streams[:8], "image")
+alone = [decoder.decode_many([stream], "image")[0] for stream in streams]
+Path({str(tmp_path / "pictures")!r}).write_bytes(pickle.dumps((together, alone)))
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), coder.decompress(data))
+    together, alone = pickle.loads((tmp_path / "pictures").read_bytes())
+    expected = [coder.decompress(stream) for stream in streams]
+    np.testing.assert_array_equal(together, expected[:8])
+    for found, wanted in zip(alone, expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_an_encoder_that_verifies_itself_refuses_what_does_not_come_back(
+    weights_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coder = PictureCoder(*load_weights(weights_file), verify=True)
+    assert coder.decompress(coder.compress(picture(20, 20), 3.0)).shape == (20, 20, 3)
+    # Stands for arithmetic that does not repeat itself: the second pass sees other scales.
+    passes = iter((0.0, 1.0))
+    original = SliceEntropyModel.hyper_parameters
+
+    def drifting(self: SliceEntropyModel, z_hat: torch.Tensor):
+        means, scales = original(self, z_hat)
+        return means, scales + next(passes)
+
+    monkeypatch.setattr(SliceEntropyModel, "hyper_parameters", drifting)
+    with pytest.raises(StreamError, match="does not decode to the encoder's latents"):
+        coder.compress(picture(20, 20), 3.0)
+
+
+def test_arithmetic_that_differs_in_the_last_bits_changes_nothing(
+    coder: PictureCoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = picture(128, 128)
+    data = coder.compress(image, 4.0)
+    expected = coder.decompress(data)
+    original = SliceEntropyModel.hyper_parameters
+
+    def noisy(self: SliceEntropyModel, z_hat: torch.Tensor):
+        # Devices and thread counts differ by some 1e-15 in float64; this is worse.
+        return [v * (1 + 1e-13 * torch.randn_like(v)) for v in original(self, z_hat)]
+
+    monkeypatch.setattr(SliceEntropyModel, "hyper_parameters", noisy)
+    np.testing.assert_array_equal(coder.decompress(data), expected)
+
+
+def test_a_stream_of_another_codec_is_refused(coder: PictureCoder) -> None:
+    from workbench_plugins.codecs.jpeg import Jpeg
+
+    with pytest.raises(StreamError):
+        coder.decompress(Jpeg().encode(picture(64, 64), Jpeg.points[3]))
 
 
 def test_any_cut_raises(coder: PictureCoder) -> None:
