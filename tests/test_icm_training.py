@@ -17,14 +17,26 @@ from workbench import images  # noqa: E402
 from workbench.errors import WorkbenchError  # noqa: E402
 from workbench.testing import picture  # noqa: E402
 from workbench.weights import sha256  # noqa: E402
+from workbench_plugins.codecs.icm import gan  # noqa: E402
 from workbench_plugins.codecs.icm.data import PackedCrops  # noqa: E402
-from workbench_plugins.codecs.icm.export import ship  # noqa: E402
+from workbench_plugins.codecs.icm.export import codec, export, ship  # noqa: E402
 from workbench_plugins.codecs.icm.network import GainUnit, IcmNetwork, LiteConfig  # noqa: E402
 from workbench_plugins.codecs.icm.objectives import Objective, edge_mask  # noqa: E402
 from workbench_plugins.codecs.icm.optim import orthogonalise  # noqa: E402
-from workbench_plugins.codecs.icm.recipe import Recipe, load_recipe  # noqa: E402
+from workbench_plugins.codecs.icm.recipe import (  # noqa: E402
+    FusionSettings,
+    Recipe,
+    TcmSettings,
+    load_recipe,
+)
+from workbench_plugins.codecs.icm.tcm import TcmNetwork  # noqa: E402
+from workbench_plugins.codecs.icm.tcm_weights import load_checkpoint  # noqa: E402
 from workbench_plugins.codecs.icm.train import Trainer  # noqa: E402
-from workbench_plugins.codecs.icm.weights import load_weights  # noqa: E402
+from workbench_plugins.codecs.icm.weights import (  # noqa: E402
+    load_fusion,
+    load_weights,
+    save_weights,
+)
 
 RECIPES = Path(__file__).parents[1] / "plugins" / "codecs" / "icm" / "recipes"
 SMALL = LiteConfig(latent_channels=20, hyper_channels=8, widths=(8, 12), depths=(1, 1, 0))
@@ -178,3 +190,44 @@ def test_a_warm_start_takes_the_averaged_weights_and_nothing_else(
     assert second.step == 0
     for name, value in second.learner.network.state_dict().items():
         assert torch.equal(value, averaged[name]), name
+
+
+def test_tcms_network_is_trained_and_exported_as_its_release_is(
+    packed: Path, tmp_path: Path
+) -> None:
+    small = replace(recipe(1), tcm=TcmSettings(n=32, rate_lambda=0.013), optimizer="adam")
+    # Windows of 4 at 1/32 ask for crops of 128; the packed pictures are 96 pixels high.
+    block = np.dstack([picture(128, 128), np.full((128, 128, 2), 255, np.uint8)])
+    packed = tmp_path / "packed"
+    packed.with_suffix(".u8").write_bytes(block.tobytes())
+    record = {"source": "folder", "offset": 0, "shape": [128, 128]}
+    packed.with_suffix(".json").write_text(json.dumps([record]))
+    small = replace(small, crop=128, batch=1, lr=1e-4)
+    trainer = Trainer(small, packed, tmp_path / "run")
+    averaged = trainer.run().state_dict()
+    path, card = export(trainer.checkpoint_path, small, tmp_path)
+    network, _ = load_checkpoint(path, TcmNetwork)
+    for name, value in network.named_parameters():
+        assert torch.equal(value, averaged[name]), name
+    assert "N = 32" in card
+    assert "λ = 0.013" in card
+
+
+def test_only_the_additional_model_of_a_fusion_is_trained_and_exported(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gan, "FOLDER", tmp_path)
+    torch.manual_seed(0)
+    save_weights(IcmNetwork(SMALL), tmp_path / "sa-icm.safetensors")
+    base, _ = load_weights(tmp_path / "sa-icm.safetensors")
+    fusing = recipe(3, fusion=FusionSettings(m=2))
+    trainer = Trainer(fusing, packed, tmp_path / "run")
+    trainer.run()
+    trained = trainer.learner.network.state_dict()
+    for name, value in base.state_dict().items():
+        assert torch.equal(trained[f"base.{name}"], value), name
+    path, card = export(trainer.checkpoint_path, fusing, tmp_path)
+    network, _ = load_fusion(path, tmp_path / "sa-icm.safetensors")
+    assert network.config.m == 2
+    assert "An additional model of 2 slices over the frozen `sa-icm`" in card
+    assert len(codec(path, fusing).encode(picture(64, 64), 2.0)) == 2

@@ -48,7 +48,7 @@ class GanFinetuning(Learner):
         freeze_behind(self.network, settings.layers)
         torch.manual_seed(recipe.seed)
         self.discriminator = PatchDiscriminator(settings.width)
-        self.levels = len(base.config.lambdas)
+        self.levels, self.stride = len(base.config.lambdas), base.stride
 
     def setup(self, fabric: Fabric) -> None:
         for module in (self.base, self.network, self.discriminator):

@@ -19,11 +19,13 @@ from .fusion import FusionNetwork
 from .network import IcmNetwork
 from .optim import Muon
 from .recipe import Recipe
+from .tcm_training import TrainableTcm
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
 N = TypeVar("N", bound=nn.Module)
+RateDistortionNetwork = IcmNetwork | FusionNetwork | TrainableTcm
 
 
 class Batch(NamedTuple):
@@ -43,6 +45,7 @@ class Learner(ABC):
         ema: its exponential average, what is measured and shipped.
         optimizers, rates: the optimisers and the peak learning rate of each.
         levels: number of trained rate levels.
+        stride: pictures have sides that are multiples of it.
     """
 
     network: nn.Module
@@ -50,6 +53,7 @@ class Learner(ABC):
     optimizers: list[torch.optim.Optimizer]
     rates: list[float]
     levels: int
+    stride: int
 
     @abstractmethod
     def setup(self, fabric: Fabric) -> None:
@@ -87,17 +91,26 @@ class Learner(ABC):
 class RateDistortion(Learner):
     """A network by rate and one of the distortions of `objectives`.
 
-    The whole network of a codec, or the additional model over a frozen base.
+    The whole network of a codec, or the additional model over a frozen base; `lambdas` are those
+    of its rate levels, `dimensions` go into checkpoints.
     """
 
-    def __init__(self, recipe: Recipe, network: IcmNetwork | FusionNetwork) -> None:
-        self.recipe = recipe
-        self.network: IcmNetwork | FusionNetwork = network
-        self.levels = len(recipe.network.lambdas)
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: RateDistortionNetwork,
+        lambdas: tuple[float, ...],
+        dimensions: dict[str, object],
+    ) -> None:
+        self.recipe, self.lambdas, self.dimensions = recipe, lambdas, dimensions
+        self.network: RateDistortionNetwork = network
+        self.levels = len(lambdas)
+        self.stride = network.stride
 
     def setup(self, fabric: Fabric) -> None:
-        self.network.to(fabric.device, memory_format=torch.channels_last)
-        self.ema: IcmNetwork | FusionNetwork = averaged_copy(self.network)
+        layout = torch.contiguous_format if self.recipe.tcm else torch.channels_last
+        self.network.to(fabric.device, memory_format=layout)
+        self.ema: RateDistortionNetwork = averaged_copy(self.network)
         self.distortion = self.recipe.objective.distortion(str(fabric.device))
         optimizers = make_optimizers(main_parameters(self.network), self.recipe)
         self.model, *wrapped = fabric.setup(self.network, *optimizers)
@@ -111,7 +124,7 @@ class RateDistortion(Learner):
         distortion = 255**2 * self.distortion(x, output.x_hat, batch.edges, batch.objects)
         lambdas = self.network.lambda_at(batch.level)
         # Rates and λ·D grow about as λ^0.4: equal say for every rate level.
-        weight = (lambdas / self.recipe.network.lambdas[-1]) ** -0.4
+        weight = (lambdas / self.lambdas[-1]) ** -0.4
         loss = (weight * (bpp + lambdas * distortion)).mean()
         fabric.backward(loss)
         norm = descend(main_parameters(self.network), self.optimizers, self.recipe.clip)
@@ -129,7 +142,7 @@ class RateDistortion(Learner):
         return output.bits, output.x_hat
 
     def config(self) -> dict[str, object]:
-        return self.network.config.to_dict()
+        return self.dimensions
 
 
 def averaged_copy(network: N) -> N:

@@ -48,6 +48,14 @@ class FusionSettings:
 
 
 @dataclass(frozen=True)
+class TcmSettings:
+    """The `tcm` section: LIC-TCM's network at one rate, instead of `network`."""
+
+    n: int = 128  # N of the paper; its release has 64, 96 and 128
+    rate_lambda: float = 0.05
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One training run."""
 
@@ -57,6 +65,7 @@ class Recipe:
     network: LiteConfig = field(default_factory=LiteConfig)
     fusion: FusionSettings | None = None
     gan: GanSettings | None = None
+    tcm: TcmSettings | None = None
     sources: tuple[str, ...] | None = None  # of the packed pictures; all by default
     # The budget is wall-clock minutes or steps; the learning rate follows its used share.
     minutes: float | None = None
@@ -132,6 +141,8 @@ def load_recipe(path: Path) -> Recipe:
         values["objective"] = _section(path, Objective, values["objective"])
     if "fusion" in values:
         values["fusion"] = _section(path, FusionSettings, values["fusion"])
+    if "tcm" in values:
+        values["tcm"] = _section(path, TcmSettings, values["tcm"])
     if "gan" in values:
         values["gan"] = _section(path, GanSettings, values["gan"])
     return _section(path, Recipe, values)

@@ -30,6 +30,8 @@ from .gan import weights_path
 from .learner import Batch, Learner, RateDistortion
 from .network import IcmNetwork
 from .recipe import Recipe
+from .tcm import TcmConfig
+from .tcm_training import TrainableTcm
 from .weights import load_tensors, load_weights
 
 if TYPE_CHECKING:
@@ -268,7 +270,8 @@ class Trainer:
 
     def _held_out_inputs(self) -> Iterator[Tensor]:
         for picture in self.held_out:
-            height, width = (n // IcmNetwork.stride * IcmNetwork.stride for n in picture.shape[:2])
+            stride = self.learner.stride
+            height, width = (n // stride * stride for n in picture.shape[:2])
             x = torch.from_numpy(picture[:height, :width].astype(np.float32) / 255)
             yield x.permute(2, 0, 1)[None].to(self.fabric.device)
 
@@ -301,14 +304,20 @@ def make_learner(recipe: Recipe, out: Path) -> Learner:
     start = _averaged(out / recipe.start_from) if recipe.start_from else None
     if recipe.fusion:
         base, _ = load_weights(weights_path(recipe.fusion.base))
-        fusion = FusionNetwork(base, recipe.fusion.config(recipe.network))
+        config = recipe.fusion.config(recipe.network)
+        fusion = FusionNetwork(base, config)
         if start:
             fusion.additional.warm_start(start)
-        return RateDistortion(recipe, fusion)
+        return RateDistortion(recipe, fusion, recipe.network.lambdas, config.to_dict())
+    if recipe.tcm:
+        tcm = TrainableTcm(TcmConfig(recipe.tcm.n), recipe.tcm.rate_lambda)
+        if start:
+            load_tensors(tcm, start, str(recipe.start_from))
+        return RateDistortion(recipe, tcm, tcm.lambdas, tcm.dimensions())
     network = IcmNetwork(recipe.network)
     if start:
         load_tensors(network, start, str(recipe.start_from))
-    return RateDistortion(recipe, network)
+    return RateDistortion(recipe, network, recipe.network.lambdas, recipe.network.to_dict())
 
 
 def _averaged(path: Path) -> dict[str, Tensor]:
