@@ -21,7 +21,7 @@ from workbench.api import (
 )
 from workbench.errors import ImageError, StreamError
 from workbench.points import Point, Points, points
-from workbench.training import Segmenter, Trainer, TrainJob
+from workbench.training import Finetunable, Segmenter, Trainer, TrainJob
 
 if TYPE_CHECKING:
     from workbench.runner import run
@@ -30,6 +30,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Codec",
     "Dataset",
+    "Finetunable",
     "ImageError",
     "Item",
     "Metric",

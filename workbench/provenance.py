@@ -39,7 +39,7 @@ def code_hash(plugin: type[Plugin]) -> str:
     Comments and docstrings do not count: they change no result.
     """
     modules = {base.__module__ for base in plugin.__mro__ if issubclass(base, Plugin)}
-    return _modules_hash(frozenset(modules - {"workbench.api"}))
+    return _modules_hash(frozenset(modules - _HOST_WITHOUT_EFFECT))
 
 
 @cache
@@ -100,6 +100,7 @@ _HOST_WITHOUT_EFFECT = {
     "workbench.errors",
     "workbench.points",
     "workbench.provenance",
+    "workbench.training",
     "workbench.weights",
 }
 

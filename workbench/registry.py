@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 
 import pluggy
 
+from workbench import weights
 from workbench.api import Codec, Dataset, Hooks, Plugin, Task
 from workbench.errors import PluginError, WorkbenchError, did_you_mean
 from workbench.points import Point
-from workbench.training import Segmenter, Trainer
+from workbench.training import Finetunable, Segmenter, Trainer
 
 GROUP = "workbench"
 P = TypeVar("P", bound=Plugin)
@@ -189,7 +190,20 @@ def _collect(manager: pluggy.PluginManager, local: set[str]) -> Registry:
                 if impl.plugin_name in local:
                     raise PluginError(f"{impl.plugin.__file__}: {reason}") from error
                 registry.refused[impl.plugin_name] = reason
+    _add_finetuned(registry)
     return registry
+
+
+def _add_finetuned(registry: Registry) -> None:
+    """Add the tasks that ``workbench finetune`` left in the folders of weights."""
+    for name, path in weights.finetuned().items():
+        base = registry.tasks.get(name.partition("+")[0])
+        if base is None:
+            registry.refused[name] = f"{path}: no task is called {name.partition('+')[0]!r}"
+        elif not issubclass(base, Finetunable):
+            registry.refused[name] = f"{path}: {base.name} cannot be finetuned: remove the file"
+        else:
+            registry.tasks[name] = base.finetuned(name, path)
 
 
 def written(codec: type[Codec]) -> str:

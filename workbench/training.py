@@ -1,4 +1,4 @@
-"""Plugins for training: segmenters, which mark pictures, and trainers, which run recipes."""
+"""Plugins for training: segmenters mark pictures, trainers run recipes, tasks can be trained on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from workbench.api import Dataset, Item, Plugin
+from workbench.api import Dataset, Item, Plugin, Task
 from workbench.errors import PluginError
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor, nn
 
     from workbench.api import Picture
 
@@ -64,6 +65,27 @@ class Trainer(Plugin):
     def train(self, recipe: str, job: TrainJob) -> str:
         """Train a recipe given by name or path to the end of its budget; say what came of it."""
         raise PluginError(f"{self.name}: a trainer must define train")
+
+
+class Finetunable(Task):
+    """A task whose network can be trained further, by ``workbench finetune``."""
+
+    @classmethod
+    def finetuned(cls, name: str, path: Path) -> type[Finetunable]:
+        """Make the task called ``name`` with the network of this file. Import nothing heavy."""
+        raise PluginError(f"{cls.name}: a finetunable task must define finetuned")
+
+    def trainable(self) -> nn.Module:
+        """A copy of the network to train; normalisation statistics are to stay as they are."""
+        raise PluginError(f"{self.name}: a finetunable task must define trainable")
+
+    def loss(self, network: nn.Module, image: Picture, target: Any) -> Tensor:
+        """The training loss of one picture, a scalar, given the dataset's ground truth."""
+        raise PluginError(f"{self.name}: a finetunable task must define loss")
+
+    def write(self, network: nn.Module, path: Path, record: dict[str, str]) -> None:
+        """Write what :meth:`finetuned` reads, with a record of how it came about in its header."""
+        raise PluginError(f"{self.name}: a finetunable task must define write")
 
 
 @dataclass(frozen=True)

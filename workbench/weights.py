@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 SETTING = "WORKBENCH_WEIGHTS"
+FINETUNED = ".safetensors"
 CHUNK = 1 << 20
 TIMEOUT_S = 60
 
@@ -64,6 +65,15 @@ def folders() -> list[Path]:
 def find(file: WeightFile) -> Path | None:
     """Return where a file lies, without reading it; None where it is missing."""
     return next((path for path in (f / file.name for f in folders()) if path.is_file()), None)
+
+
+def finetuned() -> dict[str, Path]:
+    """Return the files ``TASK+NAME.safetensors`` that lie in the folders, by ``TASK+NAME``."""
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted(folder.glob(f"*+*{FINETUNED}")):
+            found.setdefault(path.name.removesuffix(FINETUNED), path)
+    return found
 
 
 def missing(files: Sequence[WeightFile]) -> str | None:

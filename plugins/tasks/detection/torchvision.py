@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,7 +33,7 @@ def official(name: str, size_mb: float) -> tuple[WeightFile]:
     return (WeightFile(name, SOURCE + name, digits, size_mb, LICENCE),)
 
 
-class TorchvisionDetector(Detector):
+class TorchvisionDetector(workbench.Finetunable, Detector):
     """A detector of torchvision; subclasses give its ``network`` and ``weights``.
 
     Scaling, score and overlap thresholds are torchvision's own, unless ``settings``, keyword
@@ -43,6 +44,45 @@ class TorchvisionDetector(Detector):
     batch = 1  # pictures of some 800×1200 fill a processor's caches alone
     network: ClassVar[str]
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    file: ClassVar[Path | None] = None
+    """The file of a finetuned copy, in the place of ``weights``."""
+
+    @classmethod
+    def fingerprint(cls) -> dict[str, str]:
+        """Return the SHA-256 of the weights."""
+        return {"weights": weights.sha256(cls.file)} if cls.file else super().fingerprint()
+
+    @classmethod
+    def finetuned(cls, name: str, path: Path) -> type[workbench.Finetunable]:
+        """Return the detector whose network is that of a finetuned file."""
+        about = f"{cls.name}, finetuned on coded pictures: {path.name}"
+        return type(
+            cls.__name__, (cls,),
+            {"name": name, "file": path, "weights": (), "__doc__": about,
+             "__module__": cls.__module__},
+        )  # fmt: skip
+
+    def trainable(self) -> nn.Module:
+        """Return a copy of the network to train."""
+        from workbench_plugins.tasks.detection import finetune
+
+        return finetune.trainable(self._model)
+
+    def loss(self, network: nn.Module, image: Picture, target: Any) -> Tensor:
+        """Return the sum of torchvision's losses for one picture.
+
+        Raises:
+            DatasetError: the dataset has no category that the detector knows, or no outlines.
+        """
+        from workbench_plugins.tasks.detection import finetune
+
+        return finetune.loss(network, image, target, self.categories, self.masks)
+
+    def write(self, network: nn.Module, path: Path, record: dict[str, str]) -> None:
+        """Write the network's state as safetensors, in half precision but for its vectors."""
+        from workbench_plugins.tasks.detection import finetune
+
+        finetune.write(network, path, record)
 
     def predict(self, images: Sequence[Picture]) -> list[Any]:
         """Return the detections of pictures, as :class:`Detector` describes them.
@@ -91,9 +131,9 @@ class TorchvisionDetector(Detector):
             num_classes=N_OUTPUTS,
             **self.settings,
         )
-        file = self.weights[0]
+        file = self.file or self.weights[0]
         try:
-            wrong = model.load_state_dict(weights.load(file), strict=False)
+            wrong = model.load_state_dict(self._state(), strict=False)
         except RuntimeError as error:
             raise WeightsError(
                 f"{file.name}: is not torchvision's {self.network} ({error})"
@@ -105,6 +145,13 @@ class TorchvisionDetector(Detector):
                 f"{wrong.unexpected_keys[:3]} too many"
             )
         return model.eval().requires_grad_(False).to(self.device)
+
+    def _state(self) -> dict[str, Tensor]:
+        if self.file is None:
+            return weights.load(self.weights[0])
+        from workbench_plugins.tasks.detection import finetune
+
+        return finetune.read(self.file)
 
 
 def _encode(probability: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from workbench_plugins.tasks.segmentation.base import SEMANTIC_MEASURES, Panopti
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from workbench.api import Picture
     from workbench_plugins.metrics.segmentation import Segmentation
@@ -26,15 +26,41 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[2] / "weights"
 
 
-class ShippedNetwork(workbench.Task):
+class ShippedNetwork(workbench.Finetunable):
     """A small network trained on toytown, whose weights come with the workbench."""
 
     citation = "heads after arXiv 1904.07850, 1904.01355 and 1911.10194"
 
+    file: ClassVar[Path | None] = None
+    """The file of a finetuned copy."""
+
     @classmethod
     def weights_path(cls) -> Path:
         """Where this network's weights lie."""
-        return FOLDER / f"{cls.name}.safetensors"
+        return cls.file or FOLDER / f"{cls.name}.safetensors"
+
+    @classmethod
+    def finetuned(cls, name: str, path: Path) -> type[workbench.Finetunable]:
+        about = f"{cls.name}, finetuned on coded pictures: {path.name}"
+        return type(
+            cls.__name__, (cls,),
+            {"name": name, "file": path, "__doc__": about, "__module__": cls.__module__},
+        )  # fmt: skip
+
+    def trainable(self) -> nn.Module:
+        from .finetune import trainable
+
+        return trainable(self._network.net)
+
+    def loss(self, network: nn.Module, image: Picture, target: Any) -> Tensor:
+        from .finetune import loss
+
+        return loss(network, image, target)
+
+    def write(self, network: nn.Module, path: Path, record: dict[str, str]) -> None:
+        from .finetune import write
+
+        write(network, path, record)
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -86,6 +112,10 @@ class ToytownPanoptic(ShippedNetwork, PanopticTask):
     categories: ClassVar[list[dict[str, Any]]] = [
         {"id": c.category_id, "name": c.name, "isthing": int(c.isthing)} for c in CLASSES
     ]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.metrics += own_metrics(cls.name, SEMANTIC_MEASURES[:1])
 
     def predict(self, images: Sequence[Picture]) -> list[Any]:
         return list(self._network.panoptic(images))
