@@ -32,6 +32,12 @@ class Draws:
         self._block = 0
         self._ready: list[int] = []
 
+    def again(self) -> Draws:
+        """A stream that gives what this one is about to give, and leaves this one as it is."""
+        other = Draws()
+        other._key, other._block, other._ready = self._key, self._block, list(self._ready)
+        return other
+
     def unit(self) -> float:
         """A float in [0, 1) with 53 random bits."""
         if not self._ready:
@@ -89,6 +95,9 @@ def cloud(name: str, first: int, octaves: int) -> Array:
 
 def sample(texture: Array, u: Array, v: Array) -> Array:
     """Nearest texels of a tileable texture at (u, v) in texels; the two broadcast."""
-    rows = np.floor(v).astype(np.int32) & (TILE - 1)
-    columns = np.floor(u).astype(np.int32) & (TILE - 1)
-    return texture.reshape(-1)[rows * TILE + columns]
+    rows = np.floor(v).astype(np.int32)
+    rows &= TILE - 1
+    rows *= TILE
+    columns = np.floor(u).astype(np.int32)
+    columns &= TILE - 1
+    return texture.reshape(-1).take(rows + columns)

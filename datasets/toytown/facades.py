@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -30,6 +30,8 @@ WALLS: dict[str, list[Colour]] = {
     "office": [srgb(150, 148, 142), srgb(122, 122, 120), srgb(172, 164, 150), srgb(110, 104, 98)],
     "glass": [srgb(96, 112, 122), srgb(78, 96, 104), srgb(120, 126, 126)],
 }  # fmt: skip
+STRIP_PX = 12_000
+"""Maps of this size stay in the cache from one operation to the next."""
 FASCIAS = [srgb(32, 40, 52), srgb(120, 30, 34), srgb(30, 70, 52), srgb(190, 184, 170),
            srgb(44, 44, 44), srgb(36, 62, 110), srgb(176, 120, 44), srgb(86, 44, 84)]  # fmt: skip
 
@@ -95,7 +97,23 @@ def fill_facade(
     """Fills the patch: u [w] runs along the wall and v up it, in metres; du, dv are footprints.
 
     On walls that recede v is [h, w] and dv [w]; on those that face the camera [h, 1] and [1].
+    Large ones are filled in strips, whose maps stay in the processor's cache.
     """
+    height, width = layer.alpha.shape
+    step = max(STRIP_PX // width, 1)
+    whole = style.draws
+    for first in range(0, height, step):
+        rows = slice(first, first + step)
+        # Every strip is drawn with the same draws.
+        part = replace(style, draws=whole.again() if first + step < height else whole)
+        lit = shine[:, rows] if shine.shape[1] > 1 else shine
+        _fill(layer.rgb[:, rows], part, light, u, du, v[rows], dv, top, lit)
+
+
+def _fill(
+    rgb: Array, style: Style, light: Light, u: Array, du: Array, v: Array, dv: Array, top: float,
+    shine: Array,
+) -> None:  # fmt: skip
     draws = style.draws
     fine = 1.0 / (1.0 + dv * 12.0)
     grain = sample(cloud("rough", 64, 3), u * 36.0, v * 36.0)
@@ -158,7 +176,7 @@ def fill_facade(
     cornice = band(v, top - 0.35, top, dv)
     wall *= 1.0 + 0.22 * cornice
     wall *= 1.0 - 0.35 * band(v, top - 0.5, top - 0.35, dv)
-    layer.rgb[:] = wall
+    rgb[:] = wall
 
 
 def _glass(style: Style, light: Light, chance: Array, rise: Array, h: float, stain: Array) -> Array:

@@ -16,6 +16,8 @@ from workbench_datasets.toytown.draws import Array
 WIDTH, HEIGHT = 512, 320
 SMALLEST_PX = 0.4
 """Polygons below this area are left out: they would hardly change a pixel."""
+FEW_PIXELS = 1500
+"""Up to this size a polygon costs less with all its edges in one array."""
 XS = np.arange(WIDTH, dtype=np.float32) + np.float32(0.5)
 YS = (np.arange(HEIGHT, dtype=np.float32) + np.float32(0.5))[:, None]
 
@@ -77,7 +79,7 @@ def polygon_coverage(points: Sequence[Point], x: Array, y: Array) -> Array | Non
     if -1e-3 < area < 1e-3:
         return None
     sign = 1.0 if area > 0 else -1.0
-    inside: Array | None = None
+    lines: list[tuple[float, float, float]] = []
     xa, ya = points[-1]
     for xb, yb in points:
         dx, dy = xb - xa, yb - ya
@@ -85,18 +87,31 @@ def polygon_coverage(points: Sequence[Point], x: Array, y: Array) -> Array | Non
         length = sqrt(dx * dx + dy * dy)
         if length > 1e-4:
             nx, ny = sign * dy / length, -sign * dx / length
-            offset = 0.5 - xa * nx - ya * ny
+            lines.append((nx, ny, 0.5 - xa * nx - ya * ny))
+        xa, ya = xb, yb
+    if not lines:
+        return None
+    inside: Array
+    if x.shape[0] * y.shape[0] <= FEW_PIXELS:
+        # All edges at once: what small polygons cost is the number of calls.
+        nx_, ny_, offset_ = np.array(lines, np.float32).T[:, :, None, None]
+        beyond = x * nx_ + (y * ny_ + offset_)  # [edges, h, w]
+        np.maximum(beyond, 0.0, out=beyond)
+        np.minimum(beyond, 1.0, out=beyond)
+        inside = 1.0 - beyond[0]
+        for one in beyond[1:]:
+            inside -= one
+    else:
+        inside = np.ones((y.shape[0], x.shape[0]), np.float32)
+        for nx, ny, offset in lines:
             # Upright and level edges, the most frequent ones, need one row or column only.
-            if dx == 0.0:
+            if ny == 0.0:
                 beyond = x * nx + offset
-            elif dy == 0.0:
+            elif nx == 0.0:
                 beyond = y * ny + offset
             else:
                 beyond = x * nx + (y * ny + offset)
             np.maximum(beyond, 0.0, out=beyond)
             np.minimum(beyond, 1.0, out=beyond)
-            if inside is None:
-                inside = np.ones((y.shape[0], x.shape[0]), np.float32)
             inside -= beyond
-        xa, ya = xb, yb
-    return None if inside is None else np.maximum(inside, 0.0, out=inside)
+    return np.maximum(inside, 0.0, out=inside)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from workbench_datasets.toytown.classes import BY_NAME
@@ -23,22 +25,37 @@ from workbench_datasets.toytown.raster import (
 )
 from workbench_datasets.toytown.view import Light, View
 
+STRIP_ROWS = 32
+"""Maps of this size stay in the cache from one operation to the next."""
+
 
 def pulses(t: Array, duty: float, blur: Array | float) -> Array:
     """A pulse train (1 for the first `duty` of each unit of t) averaged over a width `blur`."""
 
     def integral(s: Array) -> Array:
         whole = np.floor(s)
-        return whole * duty + np.minimum(s - whole, duty)
+        s -= whole
+        np.minimum(s, duty, out=s)
+        whole *= duty
+        whole += s
+        return whole
 
     half = blur * 0.5
-    return (integral(t + half) - integral(t - half)) / blur
+    share = integral(t + half)
+    share -= integral(t - half)
+    share /= blur
+    return share
 
 
 def band(t: Array, low: float, high: float, blur: Array | float) -> Array:
     """1 where low < t < high, averaged over a width `blur`."""
     half = blur * 0.5
-    return np.maximum(np.minimum(t + half, high) - np.maximum(t - half, low), 0.0) / blur
+    end, begin = t + half, t - half
+    np.minimum(end, high, out=end)
+    end -= np.maximum(begin, low, out=begin)
+    np.maximum(end, 0.0, out=end)
+    end /= blur
+    return end
 
 
 def paint_sky(canvas: Canvas, view: View, light: Light, draws: Draws) -> None:
@@ -108,8 +125,28 @@ class Ground:
         clear = away * sy - skyline[behind]
         self.lit *= clip(clear * 2.5 + 0.5, 0.0, 1.0)
 
+    def strip(self, first: int, last: int) -> Ground:
+        """Rows `first` to `last` of the ground, as a ground of its own."""
+        part = copy(self)
+        part.top = self.top + first
+        for name in ("y", "z", "x", "dx", "dz", "lit", "open"):
+            setattr(part, name, getattr(self, name)[first:last])
+        return part
+
     def paint(self, canvas: Canvas, draws: Draws) -> None:
+        """Paints the ground in strips, whose maps stay in the processor's cache."""
+        rows = self.y.shape[0]
+        for first in range(0, rows, STRIP_ROWS):
+            last = min(first + STRIP_ROWS, rows)
+            self.strip(first, last)._paint(canvas, draws.again() if last < rows else draws)
+        # Between the horizon and the first ground row lies the far end of the ground.
+        far = slice(int(self.view.cy), self.top)
+        canvas.rgb[:, far] = canvas.rgb[:, self.top : self.top + 1]
+        canvas.semantic[far] = canvas.semantic[self.top]
+
+    def _paint(self, canvas: Canvas, draws: Draws) -> None:
         light = self.light
+        rows = slice(self.top, self.top + self.y.shape[0])
         rough = cloud("rough", 64, 3)
         blotch = cloud("blotch", 8, 5)
         near = 1.0 / (1.0 + self.dz * 14.0)
@@ -129,11 +166,8 @@ class Ground:
         for plane in range(3):
             power = light.ambient[plane] * self.open + (light.sun[plane] * up) * self.lit
             colour = rgb[plane] * power
-            canvas.rgb[plane, self.top :] = colour + (light.horizon[plane] - colour) * haze
-        canvas.semantic[self.top :] = labels
-        # Between the horizon and the first ground row lies the far end of the ground.
-        canvas.rgb[:, int(self.view.cy) : self.top] = canvas.rgb[:, self.top : self.top + 1]
-        canvas.semantic[int(self.view.cy) : self.top] = labels[:1]
+            canvas.rgb[plane, rows] = colour + (light.horizon[plane] - colour) * haze
+        canvas.semantic[rows] = labels
 
     def _blend(self, rgb: Array, cover: Array, paint: Array) -> None:
         step = paint - rgb
