@@ -175,7 +175,5 @@ def class_picture(prediction: Any) -> NDArray[np.uint8] | None:
 VOID = 255
 CHANGED = (213, 94, 0, 190)
 # Golden-angle steps around the colour wheel: neighbours in number are far apart in colour.
-PALETTE = [
-    tuple(int(round(255 * (0.55 + 0.4 * np.cos(2 * np.pi * (k * 0.381966 + c / 3))))) for c in range(3))
-    for k in range(64)
-]  # fmt: skip
+_WHEEL = 0.381966 * np.arange(64)[:, None] + np.arange(3) / 3
+PALETTE = np.rint(255 * (0.55 + 0.4 * np.cos(2 * np.pi * _WHEEL))).astype(np.uint8).tolist()

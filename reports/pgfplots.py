@@ -12,8 +12,9 @@ from workbench_reports.tables import axis_label, escape_latex
 
 PREAMBLE = "% \\usepackage[T1]{fontenc} \\usepackage{pgfplots} \\pgfplotsset{compat=1.17}"
 MARKS = {
-    "o": "*", "s": "square*", "^": "triangle*", "D": "diamond*", "v": "triangle*,mark options={rotate=180}",
-    "<": "triangle*,mark options={rotate=90}", ">": "triangle*,mark options={rotate=270}",
+    "o": "*", "s": "square*", "^": "triangle*", "D": "diamond*",
+    "v": "triangle*, mark options={rotate=180}", "<": "triangle*, mark options={rotate=90}",
+    ">": "triangle*, mark options={rotate=270}",
     "p": "pentagon*", "X": "x", "P": "+", "h": "otimes*", "*": "star", "d": "diamond",
     "H": "oplus*",
 }  # fmt: skip
@@ -40,7 +41,8 @@ def pgfplots(
         rf"\begin{{{kind}}}[",
         r"  width=\linewidth, height=0.7\linewidth, grid=major,",
         rf"  xlabel={{Rate [bpp]}}, ylabel={{{escape_latex(y_label)}}},",
-        r"  legend pos=outer north east, legend cell align=left, legend style={font=\footnotesize},",
+        r"  legend pos=outer north east, legend cell align=left,",
+        r"  legend style={font=\footnotesize},",
         "]",
     ]
     for label, series in panel.series.items():

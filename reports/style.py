@@ -54,7 +54,7 @@ def make_styles(series: Sequence[Series]) -> dict[tuple[str, str], Style]:
 
 
 def look_of(style: Style) -> dict[str, int]:
-    """The same look as numbers of colour, marker and dashes, for pages with colours of their own."""
+    """The same look as numbers of colour, marker and dashes, for pages with their own colours."""
     return {
         "colour": COLOURS.index(style.colour),
         "marker": MARKERS.index(style.marker),

@@ -44,7 +44,7 @@ views.matrix = {
       const tip = bdTip(panel, kind, a, t);
       box.replaceChildren(h("b", {}, tip.title), ...tip.lines.map((line) => h("div", {}, line)), tip.list?.length ? notes(tip.list) : "");
     };
-    const digits = kind === "rate" ? (largest > 200 ? 0 : 1) : metric.digits;
+    const digits = (value) => (kind === "rate" ? (Math.abs(value) < 100 ? 1 : 0) : metric.digits);
     const cellNode = (a, t, row, column) => {
       const cell = cells[a][t];
       const attributes = { tabindex: row || column ? "-1" : "0", "data-row": row, "data-column": column };
@@ -52,7 +52,7 @@ views.matrix = {
       if (!cell) attributes.class = "same";
       else if (!finite(cell.value)) { attributes.class = "none"; text = "–"; }
       else {
-        text = number(cell.value, digits, true);
+        text = number(cell.value, digits(cell.value), true);
         attributes.style = `background: ${shade(merit(panel, kind, cell.value, largest))}`;
       }
       const warned = cell && (cell.warnings.length || cell.reason);
