@@ -201,3 +201,15 @@ def test_both_outputs_of_the_codec_need_its_only_layer() -> None:
     assert {o.audience for o in gan.GanIcm.outputs.values()} == {"machine", "human"}
     assert all(o.needs == ("main",) for o in gan.GanIcm.outputs.values())
     assert issubclass(gan.GanIcmLi, workbench.Codec)
+
+
+def test_a_frozen_codec_that_has_changed_is_noticed_at_the_next_checkpoint(
+    base: Path, packed: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(recipe(2), packed, tmp_path / "run")
+    trainer.train_step()
+    trainer.save()
+    with torch.no_grad():
+        trainer.learner.base.g_a[1].bias[0] += 1e-3  # type: ignore[attr-defined]
+    with pytest.raises(AssertionError, match="has changed the frozen codec"):
+        trainer.save()

@@ -221,3 +221,14 @@ def test_recipes_say_what_is_wrong_with_them(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(WorkbenchError, match=message):
             load_recipe(path)
+
+
+def test_pictures_of_ones_own_are_all_used_whatever_sources_a_recipe_names(
+    pictures: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    recipe_file.write_text(RECIPE + "sources: [coco, camvid]\n")
+    out = tmp_path / "run"
+    call("train", recipe_file, "--data", f"folder:{pictures}", "--out", out, "--device", "cpu",
+         "--steps", 1, "--held-out-limit", 0)  # fmt: skip
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    assert state["sources"] == ["folder"]

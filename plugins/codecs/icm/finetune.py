@@ -12,6 +12,7 @@ decoder are updated by MSE and an adversarial loss on co-located random patches.
 from __future__ import annotations
 
 import copy
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -44,6 +45,7 @@ class GanFinetuning(Learner):
         base, _ = load_weights(path)
         self.base: IcmNetwork = base.eval().requires_grad_(False)
         self.base_sha256 = sha256(path)
+        self._before = digest(self.base)
         self.network: nn.Sequential = copy.deepcopy(base.g_s)
         freeze_behind(self.network, settings.layers)
         torch.manual_seed(recipe.seed)
@@ -107,6 +109,8 @@ class GanFinetuning(Learner):
         return self.base.config.to_dict()
 
     def extra_state(self) -> dict[str, Any]:
+        # Encoder, probability model and first decoder: what streams and rates hang on.
+        assert digest(self.base) == self._before, "finetuning has changed the frozen codec"
         return {
             "discriminator": self.discriminator.state_dict(),
             "base": {"name": self.settings.base, "sha256": self.base_sha256},
@@ -119,6 +123,14 @@ class GanFinetuning(Learner):
                 "since this run was started: train into another folder"
             )
         self.discriminator.load_state_dict(state["discriminator"])
+
+
+def digest(network: nn.Module) -> str:
+    """SHA-256 of all that a network holds."""
+    found = hashlib.sha256()
+    for value in network.state_dict().values():
+        found.update(value.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def freeze_behind(decoder: nn.Sequential, layers: int) -> None:

@@ -35,6 +35,8 @@ class IcmTrainer(workbench.Trainer):
         Raises:
             WorkbenchError: the recipe, the data or the device is not there or does not fit.
         """
+        from dataclasses import replace
+
         from .recipe import find_recipe, load_recipe
         from .train import Trainer, make_fabric
 
@@ -45,6 +47,8 @@ class IcmTrainer(workbench.Trainer):
         if isinstance(job.data, Path):
             data = job.data
         else:
+            # `sources` name parts of what was packed of several datasets.
+            loaded = replace(loaded, sources=None)
             # One process packs; the others wait for it.
             with fabric.rank_zero_first(local=True):
                 data = _packed(job.data, job)
