@@ -39,6 +39,17 @@ def dataset(incomplete: str) -> list[str]:
     return _begun([kind.name + (":" if kind.scheme else "") for kind in known], incomplete)
 
 
+def recipe(incomplete: str) -> list[str]:
+    """A recipe's name."""
+    trainers = registry.load().trainers.values()
+    return _begun([name for trainer in trainers for name in trainer.recipes()], incomplete)
+
+
+def segmenter(incomplete: str) -> list[str]:
+    """A segmenter's name."""
+    return _begun(list(registry.load().segmenters), incomplete)
+
+
 def plugin(context: typer.Context, incomplete: str) -> list[str]:
     """The name behind ``workbench show KIND``."""
     kind = str(context.params.get("kind", "codecs"))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from workbench import registry
+from workbench.cli import complete
 from workbench.cli.options import AsJson, DataRoot, Device, Plugins, Threads, print_json
 from workbench.errors import WorkbenchError
 
@@ -15,10 +16,17 @@ from workbench.errors import WorkbenchError
 def masks(
     segmenter: Annotated[
         str | None,
-        typer.Option(help="sam, coco-instances, boundaries, toytown ...; `--list` shows all."),
+        typer.Option(
+            help="sam, coco-instances, boundaries, toytown ...; `--list` shows all.",
+            autocompletion=complete.segmenter,
+        ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Pictures: a name, `folder:PATH`, `coco:IMAGES:FILE`.")
+        str | None,
+        typer.Option(
+            help="Pictures: a name, `folder:PATH`, `coco:IMAGES:FILE`.",
+            autocompletion=complete.dataset,
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of masks; what is there stays.")] = None,
     alpha: Annotated[

@@ -11,6 +11,7 @@ import typer
 
 from workbench import registry
 from workbench.api import Dataset
+from workbench.cli import complete
 from workbench.cli.options import AsJson, DataRoot, Plugins, print_json
 from workbench.errors import WorkbenchError
 
@@ -19,11 +20,18 @@ SHOWN = 4
 
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(help="A recipe's name (`--list` shows them) or YAML file.")
+        str | None,
+        typer.Argument(
+            help="A recipe's name (`--list` shows them) or YAML file.",
+            autocompletion=complete.recipe,
+        ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Pictures to train on: a dataset, a folder, or what was packed of some."),
+        typer.Option(
+            help="Pictures to train on: a dataset, a folder, or what was packed of some.",
+            autocompletion=complete.dataset,
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; a run that is there goes on.")
@@ -34,7 +42,10 @@ def train(
     ] = None,
     held_out: Annotated[
         str,
-        typer.Option(help="Dataset whose first pictures are measured on as training goes."),
+        typer.Option(
+            help="Dataset whose first pictures are measured on as training goes.",
+            autocompletion=complete.dataset,
+        ),
     ] = "demo",
     held_out_limit: Annotated[
         int, typer.Option(min=0, help="How many of them; 0 for none.")
