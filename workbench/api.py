@@ -239,6 +239,11 @@ class Task(Plugin):
     """
     batch: ClassVar[int] = 8
     """Most pictures of one size that ``predict`` takes at once."""
+    predicts_without: ClassVar[tuple[str, ...]] = ()
+    """Modules and packages that predictions do not depend on, such as those of metrics.
+
+    Where these change, stored predictions are scored again, and none is made again.
+    """
 
     def __init__(self, device: str = "cpu", threads: int = 1) -> None:
         self.device = device

@@ -15,7 +15,7 @@ from typing import Any
 from workbench.api import Codec, Item, Task
 from workbench.container import Stream
 from workbench.points import Point
-from workbench.provenance import digest, plugin_key
+from workbench.provenance import digest, plugin_key, prediction_key
 from workbench.store import Store
 
 # Pictures of this many bytes are taken through all codecs before the next ones are read, so that
@@ -106,7 +106,7 @@ def make(
     retry_failed: bool = False,
 ) -> Plan:
     """Plan a run into ``store``. Cells that failed before are left out unless asked for."""
-    plan = Plan(task_keys={task.name: plugin_key(task) for task in tasks})
+    plan = Plan(task_keys={task.name: prediction_key(task) for task in tasks})
     plan.unusable = [item for item in items if item.error]
     usable = [item for item in items if not item.error]
     done = _Done(store, retry_failed)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import workbench
-from workbench.api import Plugin, package_version
+from workbench.api import Plugin, Task, package_version
 
 # Counts with every key: raise it when a change to the host changes what is measured.
 PROTOCOL = 1
@@ -33,22 +33,29 @@ def plugin_key(plugin: type[Plugin]) -> str:
     return digest(PROTOCOL, plugin.name, code_hash(plugin), plugin.versions(), plugin.fingerprint())
 
 
-def code_hash(plugin: type[Plugin]) -> str:
+def prediction_key(task: type[Task]) -> str:
+    """Hash all of a task that shapes its predictions: what only judges them is left out."""
+    code = code_hash(task, task.predicts_without)
+    return digest(PROTOCOL, task.name, code, task.versions(), task.fingerprint())
+
+
+def code_hash(plugin: type[Plugin], without: tuple[str, ...] = ()) -> str:
     """Hash the modules of a class and its bases, and those they import from the same package.
 
-    Comments and docstrings do not count: they change no result.
+    Comments and docstrings do not count: they change no result. Neither do modules and packages
+    named in ``without``.
     """
     modules = {base.__module__ for base in plugin.__mro__ if issubclass(base, Plugin)}
-    return _modules_hash(frozenset(modules - _HOST_WITHOUT_EFFECT))
+    return _modules_hash(frozenset(modules - _HOST_WITHOUT_EFFECT), without)
 
 
 @cache
-def _modules_hash(modules: frozenset[str]) -> str:
+def _modules_hash(modules: frozenset[str], without: tuple[str, ...]) -> str:
     seen: dict[str, str] = {}
     todo = sorted(modules)
     while todo:
         name = todo.pop()
-        if name in seen:
+        if name in seen or any(f"{name}.".startswith(f"{other}.") for other in without):
             continue
         path = _source(name)
         if path is None:

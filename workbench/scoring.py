@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 200  # of the images, for intervals; a mAP of a few hundred images takes a second
+SAME_SET = ("dataset", "codec", "point", "output", "task", "reference", "n_images")
 
 
 def score_sets(
@@ -85,14 +86,19 @@ def score_sets(
 
 
 def _known_sets(store: Store) -> set[str]:
-    """The sets that are scored, and whose resampled values can be read."""
-    rows = store.table("sets", ["key", "resamples"]).to_pydict()
-    known, damaged = set(), set()
-    for key, resamples in zip(rows["key"], rows["resamples"], strict=True):
-        known.add(key)
+    """The sets whose newest scores these are, and whose resampled values can be read.
+
+    Of equal sets the newest scores count in reports: a metric that was changed, and changed back,
+    scores its sets again.
+    """
+    rows = store.table("sets", ["key", "resamples", *SAME_SET]).to_pydict()
+    newest: dict[tuple[Any, ...], str] = {}
+    damaged = set()
+    for key, resamples, *same in zip(*rows.values(), strict=True):
+        newest[tuple(same)] = key
         if resamples is not None and _discard_damaged(store, [resamples]):
             damaged.add(key)
-    return known - damaged
+    return set(newest.values()) - damaged
 
 
 def _discard_damaged(store: Store, hashes: Iterable[str]) -> int:

@@ -40,6 +40,7 @@ class Classifier(workbench.Task):
     target = "label"
     requires = ("torch", "torchvision")
     extra = "machine"
+    predicts_without = ("workbench_plugins.metrics",)
     batch = 16
     architecture: ClassVar[str]
     """torchvision's name of the network."""

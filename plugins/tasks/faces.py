@@ -35,6 +35,7 @@ class FacePrivacy(workbench.Task):
     target = "self"
     requires = ("opencv-python-headless",)
     extra = "machine"
+    predicts_without = ("workbench_plugins.metrics",)
     citation = "Viola, Jones, IJCV 57(2), 2004; OpenCV's cascade by R. Lienhart"
     metrics = (
         workbench.Metric(

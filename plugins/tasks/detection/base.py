@@ -49,6 +49,7 @@ class Detector(workbench.Task):
     target = "boxes"
     requires = ("faster-coco-eval",)
     extra = "machine"
+    predicts_without = ("workbench_plugins.metrics",)
     categories: ClassVar[Mapping[int, str]] = MappingProxyType(COCO)
     masks: ClassVar[bool] = False
 

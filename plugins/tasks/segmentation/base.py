@@ -50,6 +50,7 @@ class SemanticTask(workbench.Task):
     """A class for every pixel: ``predict`` gives ``{"map": uint8 [H, W] class indices}``."""
 
     target = "semantic"
+    predicts_without = ("workbench_plugins.metrics",)
     classes: ClassVar[Sequence[str]]
     """What the indices mean."""
 
@@ -91,6 +92,7 @@ class PanopticTask(workbench.Task):
     """
 
     target = "panoptic"
+    predicts_without = ("workbench_plugins.metrics",)
     categories: ClassVar[Sequence[Mapping[str, Any]]]
     """What the category ids mean: ``id``, ``name``, ``isthing``."""
 

@@ -31,6 +31,7 @@ class ShippedNetwork(workbench.Finetunable):
 
     citation = "heads after arXiv 1904.07850, 1904.01355 and 1911.10194"
 
+    predicts_without = ("workbench_plugins.metrics", "workbench_plugins.tasks.toytown.finetune")
     file: ClassVar[Path | None] = None
     """The file of a finetuned copy."""
 
