@@ -220,7 +220,7 @@ def test_pictures_of_any_size_get_predictions_of_their_size(size: tuple[int, int
 
 def test_the_shipped_networks_reach_what_their_cards_say() -> None:
     # On the first 16 of the 64 scenes that the cards are about (there PQ 0.65, mIoU 0.77,
-    # mAP 0.42), so with some slack.
+    # mAP 0.62), so with some slack.
     data = Toytown()
     items = data.items()[:16]
     images = [data.load(item) for item in items]
@@ -231,7 +231,7 @@ def test_the_shipped_networks_reach_what_their_cards_say() -> None:
         values |= task.evaluate(found, [data.load_target(item, task.target) for item in items])
     assert (values["toytown-panoptic.pq"] or 0) > 0.58
     assert (values["toytown-panoptic.miou"] or 0) > 0.7
-    assert (values["toytown-detector.box_map"] or 0) > 0.36
+    assert (values["toytown-detector.box_map"] or 0) > 0.55
 
 
 def test_a_coarsely_quantised_picture_costs_small_things_first() -> None:
