@@ -231,3 +231,22 @@ def test_only_the_additional_model_of_a_fusion_is_trained_and_exported(
     assert network.config.m == 2
     assert "An additional model of 2 slices over the frozen `sa-icm`" in card
     assert len(codec(path, fusing).encode(picture(64, 64), 2.0)) == 2
+
+
+def test_a_run_may_start_from_the_shipped_weights_of_a_codec_and_needs_them_no_more_to_resume(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gan, "FOLDER", tmp_path)
+    torch.manual_seed(3)
+    shipped = tmp_path / "lic-human.safetensors"
+    save_weights(IcmNetwork(SMALL), shipped)
+    starting = recipe(2, start_from="lic-human")
+    first = Trainer(starting, packed, tmp_path / "run")
+    for name, value in load_weights(shipped)[0].named_parameters():
+        assert torch.equal(first.learner.network.get_parameter(name), value), name
+    first.train_step()
+    first.save()
+    shipped.unlink()
+    assert Trainer(starting, packed, tmp_path / "run").step == 1
+    with pytest.raises(WorkbenchError, match="lic-human"):
+        Trainer(starting, packed, tmp_path / "other")

@@ -85,7 +85,8 @@ class Recipe:
     bfloat16: bool = True
     seed: int = 0
     threads: int = 2
-    start_from: str | None = None  # checkpoint of another run, relative to `out`
+    # A shipped codec, or a checkpoint (.pt) of another run, relative to the run's folder.
+    start_from: str | None = None
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):

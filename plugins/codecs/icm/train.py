@@ -95,7 +95,7 @@ class Trainer:
         self.recipe, self.out, self.held_out = recipe, out, held_out
         out.mkdir(parents=True, exist_ok=True)
         self.fabric = fabric or make_fabric()
-        self.learner = make_learner(recipe, out)
+        self.learner = make_learner(recipe, None if self.checkpoint_path.exists() else out)
         self.learner.setup(self.fabric)
         self.crops = PackedCrops(data, recipe.crop, recipe.batch, recipe.seed, recipe.sources)
         self.step, self.elapsed_s = 0, 0.0
@@ -195,7 +195,8 @@ class Trainer:
         count = self.fabric.world_size
         if self.fabric.device.type == "cuda":
             return f"{count} x {torch.cuda.get_device_name(self.fabric.device)}"
-        return f"CPU, {count * self.recipe.threads} threads"
+        threads = count * self.recipe.threads
+        return f"{threads} CPU core{'s' * (threads > 1)} that may have done other work too"
 
     def resume(self) -> None:
         """Continue where `save` left off.
@@ -291,17 +292,19 @@ class Trainer:
             writer.writerow(f"{value:.6g}" for value in row.values())
 
 
-def make_learner(recipe: Recipe, out: Path) -> Learner:
+def make_learner(recipe: Recipe, out: Path | None) -> Learner:
     """The method that a recipe asks for, warm-started where it says so.
 
+    Without `out`, the run's folder, nothing is started from: a checkpoint will be resumed.
+
     Raises:
-        WeightsError: the checkpoint to start from is missing or of another network.
+        WeightsError: the weights to start from are missing or of another network.
     """
     if recipe.gan:
         from .finetune import GanFinetuning
 
         return GanFinetuning(recipe, recipe.gan)
-    start = _averaged(out / recipe.start_from) if recipe.start_from else None
+    start = _start(recipe.start_from, out) if recipe.start_from and out else None
     if recipe.fusion:
         base, _ = load_weights(weights_path(recipe.fusion.base))
         config = recipe.fusion.config(recipe.network)
@@ -320,8 +323,12 @@ def make_learner(recipe: Recipe, out: Path) -> Learner:
     return RateDistortion(recipe, network, recipe.network.lambdas, recipe.network.to_dict())
 
 
-def _averaged(path: Path) -> dict[str, Tensor]:
-    """The averaged weights of another run's checkpoint."""
+def _start(name: str, out: Path) -> dict[str, Tensor]:
+    """The weights of a shipped codec, or the averaged ones of another run's checkpoint."""
+    if not name.endswith(".pt"):
+        network, _ = load_weights(weights_path(name))
+        return network.state_dict()
+    path = out / name
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["ema"]
     except (OSError, KeyError, RuntimeError) as error:
