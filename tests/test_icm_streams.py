@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +18,10 @@ from workbench.errors import StreamError, WeightsError  # noqa: E402
 from workbench.testing import picture  # noqa: E402
 from workbench_plugins.codecs.icm.coder import PictureCoder  # noqa: E402
 from workbench_plugins.codecs.icm.entropy import SliceEntropyModel  # noqa: E402
+from workbench_plugins.codecs.icm.float64 import ShiftedConv, in_float64  # noqa: E402
 from workbench_plugins.codecs.icm.latents import checksum  # noqa: E402
 from workbench_plugins.codecs.icm.network import IcmNetwork, LiteConfig  # noqa: E402
+from workbench_plugins.codecs.icm.plugin import LicHuman  # noqa: E402
 from workbench_plugins.codecs.icm.stream import IcmStream  # noqa: E402
 from workbench_plugins.codecs.icm.tables import Tables, from_bytes, to_bytes  # noqa: E402
 from workbench_plugins.codecs.icm.weights import load_weights, save_weights  # noqa: E402
@@ -60,7 +63,7 @@ def test_the_decoder_sees_the_latents_and_picture_the_encoder_saw(coder: Picture
     x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        y = coder._network.analyse(x, torch.tensor([5.0]))
+        y = coder.network.analyse(x, torch.tensor([5.0]))
     coded = coder.latents.encode(y)
     decoded = coder.latents.decode(coded.payload, (8, 8))
     assert torch.equal(coded.y_hat, decoded)
@@ -225,3 +228,33 @@ def test_weights_of_another_architecture_are_refused_by_name(
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     with pytest.raises(WeightsError, match="cannot be read"):
         load_weights(tmp_path / "broken.safetensors")
+
+
+def test_a_profile_tells_parameters_operations_and_the_seconds_of_stages(
+    weights_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LicHuman, "weights_path", lambda *_: weights_file)
+    told = LicHuman().profile(picture(64, 64), LicHuman.points[2])
+    n_parameters = sum(p.numel() for p in IcmNetwork(SMALL).parameters())
+    assert told["parameters"] == f"{n_parameters / 1e6:.2f} M"
+    seconds = re.match(
+        r"(.+) s: transform (.+), entropy model (.+), coder (.+), rest (.+); (.+) kMAC/pixel",
+        told["encode"],
+    )
+    assert seconds is not None
+    total, *stages, kmac = map(float, seconds.groups())
+    assert sum(stages) == pytest.approx(total, abs=0.003)
+    # By hand, kMAC a pixel. g_a: conv3 48→16 at 1/4: 48·16·9/16 = 0.432; block of two conv3
+    # 16→16: 0.288; conv3 16→24 to 1/8: 0.054; block 24→24: 0.162; conv3 24→40 to 1/16: 0.034.
+    assert kmac > 0.432 + 0.288 + 0.054 + 0.162 + 0.034
+    assert kmac < 10
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(5, 3), (96, 32), (3, 3), (2, 5)])
+def test_convolutions_in_float64_are_what_they_were(inputs: int, outputs: int) -> None:
+    torch.manual_seed(0)
+    original = torch.nn.Sequential(torch.nn.Conv2d(inputs, outputs, 3, padding=1))
+    made = in_float64(original)
+    assert isinstance(made[0], ShiftedConv) == (outputs < inputs)
+    x = torch.randn(2, inputs, 5, 7, dtype=torch.float64)
+    assert torch.allclose(made(x), original.double()(x), rtol=1e-13, atol=1e-13)

@@ -213,6 +213,10 @@ class Codec(Plugin):
         """
         raise PluginError(f"{self.name}: a codec must define decode or decode_many")
 
+    def profile(self, image: Picture, point: Point) -> dict[str, str]:
+        """What ``workbench show --profile`` tells beside seconds: stages, sizes, operations."""
+        return {}
+
     def encode_many(self, images: Sequence[Picture], point: Point) -> list[Payload]:
         """Encode pictures of one size, at most ``batch``; override where batches are faster."""
         return [self.encode(image, point) for image in images]

@@ -59,6 +59,9 @@ def show(
     kind: Annotated[Kind, typer.Argument(help="What it is.")],
     name: Annotated[str, typer.Argument(help="Its name.", autocompletion=complete.plugin)],
     plugin: Plugins = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Time a codec, by stages where it tells them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show all about one plugin: points, layers, outputs, needs, versions, citation.
@@ -78,6 +81,8 @@ def show(
         if name not in known:
             raise PluginError(f"no {kind.value[:-1]} {name!r}.{did_you_mean(name, known)}")
         details = _details(known[name])
+        if profile:
+            details["profile"] = _profile(known[name])
     if as_json:
         print_json(details)
         return
@@ -138,6 +143,37 @@ def _details(plugin: type[Plugin]) -> dict[str, Any]:
         details["targets"] = ", ".join(plugin.targets)
         details["written as"] = f"{plugin.name}:..." if plugin.scheme else plugin.name
     return details
+
+
+PROFILED = (512, 768)
+"""Height and width of the picture that codecs are timed on."""
+
+
+def _profile(plugin: type[Plugin]) -> dict[str, str]:
+    """Seconds of coding a synthetic picture once warm, and what the codec itself tells."""
+    import time
+
+    from workbench.testing import picture
+
+    if not issubclass(plugin, Codec) or plugin.family:
+        raise PluginError(f"{plugin.name}: only codecs have a profile")
+    if reason := plugin.unavailable():
+        raise PluginError(f"{plugin.name} {reason}")
+    codec, image = plugin(), picture(*PROFILED)
+    point = plugin.points[len(plugin.points) // 2]
+    codec.encode_many([image], point)
+    start = time.perf_counter()
+    payload = codec.encode_many([image], point)[0]
+    told = {
+        "measured": f"{PROFILED[1]}x{PROFILED[0]}, {point.label}, one thread",
+        "encode_s": f"{time.perf_counter() - start:.3f}",
+    }
+    for output in plugin.outputs:
+        codec.decode_many([payload], output)
+        start = time.perf_counter()
+        codec.decode_many([payload], output)
+        told[f"decode_s, {output}"] = f"{time.perf_counter() - start:.3f}"
+    return told | codec.profile(image, point)
 
 
 def _metric(metric: Metric, task: type[Task]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from torch import Tensor
 from workbench.errors import StreamError
 from workbench_plugins.codecs.ffmpeg.obu import leb128, to_leb128
 from workbench_plugins.codecs.icm.entropy import scale_table
+from workbench_plugins.codecs.icm.float64 import in_float64
 from workbench_plugins.codecs.icm.tables import Tables, from_bytes, to_bytes
 
 with warnings.catch_warnings():
@@ -67,13 +68,13 @@ class ArrayCoder:
     """
 
     def __init__(self, network: Any) -> None:
-        self._network = network
+        self._network = network.to(memory_format=torch.channels_last)
         bottleneck = copy.deepcopy(network.entropy_bottleneck).double()
         self._tables = _bottleneck_tables(bottleneck)
         self._medians = bottleneck.quantiles[:, 0, 1][None, :, None, None]
         self._factorized = isinstance(network, FactorizedPrior)
         if not self._factorized:
-            self._h_s = copy.deepcopy(network.h_s).double()
+            self._h_s = in_float64(network.h_s)
             self._means = isinstance(network, MeanScaleHyperprior)
             self._gaussians = Tables.gaussian()
             log_scales = scale_table().log()
@@ -81,7 +82,7 @@ class ArrayCoder:
             self._boundaries = ((log_scales[1:] + log_scales[:-1]) / 2).exp().to(self._medians)
 
     def compress(self, x: Tensor) -> bytes:
-        y = self._network.g_a(x)
+        y = self._network.g_a(x.contiguous(memory_format=torch.channels_last))
         z = y if self._factorized else self._network.h_a(y if self._means else y.abs())
         centred = z.double() - self._medians
         channels = _channels(centred.shape)
@@ -117,7 +118,8 @@ class ArrayCoder:
                 "decoded latents differ from the encoder's: this machine's arithmetic does not "
                 "reproduce the entropy model; decode on the kind of device that encoded"
             )
-        x_hat: Tensor = self._network.g_s(y_hat.float())
+        y_hat = y_hat.float().contiguous(memory_format=torch.channels_last)
+        x_hat: Tensor = self._network.g_s(y_hat)
         return x_hat
 
     def _parameters(

@@ -27,6 +27,9 @@ class PictureCoder:
         weights_id: what streams name its weights by.
         device: where it runs.
         verify: decode whatever is encoded, and raise an error unless it comes back.
+
+    Attributes:
+        network, latents: the network and the coder of its latents.
     """
 
     def __init__(
@@ -39,9 +42,9 @@ class PictureCoder:
     ) -> None:
         network = network.eval().requires_grad_(False)
         self.device = torch.device(device)
-        self._network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = network.to(self.device, memory_format=torch.channels_last)
         self._weights_id = weights_id
-        self.latents = LatentCoder(self._network, verify=verify)
+        self.latents = LatentCoder(self.network, verify=verify)
 
     def compress(self, picture: NDArray[np.uint8], level: float) -> bytes:
         """uint8 [H, W, 3] at a rate level 0..levels-1, to the nearest 1/50."""
@@ -61,8 +64,8 @@ class PictureCoder:
         height, width = picture.shape[:2]
         level = snap_level(level)
         x = self._frame(height, width).to_input(picture, self.device)
-        y = self._network.analyse(x, level_tensor(level, self.device))
-        coded = self.latents.encode(y, step=self._network.step(level))
+        y = self.network.analyse(x, level_tensor(level, self.device))
+        coded = self.latents.encode(y, step=self.network.step(level))
         crc = checksum(coded.y_hat)
         stream = IcmStream(self._weights_id, level, width, height, crc, coded.payload)
         return stream, coded.y_hat
@@ -71,9 +74,9 @@ class PictureCoder:
     def decode(self, data: bytes) -> tuple[IcmStream, Tensor]:
         """(stream, latents) from `encode`'s bytes."""
         stream = IcmStream.from_bytes(data)
-        check_stream(stream, self._weights_id, self._network.levels)
+        check_stream(stream, self._weights_id, self.network.levels)
         shape = self._frame(stream.height, stream.width).latents()
-        y_hat = self.latents.decode(stream.payload, shape, step=self._network.step(stream.level))
+        y_hat = self.latents.decode(stream.payload, shape, step=self.network.step(stream.level))
         check_latents(y_hat, stream)
         return stream, y_hat
 
@@ -81,11 +84,11 @@ class PictureCoder:
     def synthesise(self, stream: IcmStream, y_hat: Tensor) -> NDArray[np.uint8]:
         """The picture of decoded latents, uint8 [H, W, 3]."""
         level = level_tensor(stream.level, self.device)
-        x_hat = self._network.synthesise(y_hat.float(), level)
+        x_hat = self.network.synthesise(y_hat.float(), level)
         return self._frame(stream.height, stream.width).to_picture(x_hat)
 
     def _frame(self, height: int, width: int) -> Frame:
-        return Frame(height, width, self._network.stride, self._network.centred)
+        return Frame(height, width, self.network.stride, self.network.centred)
 
 
 def level_tensor(level: float, device: torch.device) -> Tensor:

@@ -44,8 +44,8 @@ class FusionCoder:
         self.base = PictureCoder(*base, device, verify=verify)
         network, self._weights_id = additional
         network = network.eval().requires_grad_(False)
-        self._network = network.to(self.base.device, memory_format=torch.channels_last)
-        self._latents = LatentCoder(self._network, verify=verify)
+        self.network = network.to(self.base.device, memory_format=torch.channels_last)
+        self.latents = LatentCoder(self.network, verify=verify)
 
     @torch.inference_mode()
     def compress(
@@ -57,8 +57,8 @@ class FusionCoder:
         level = snap_level(level)
         b = self._in_own_steps(y_base, stream.level, level)
         x = self._frame(stream).to_input(picture, self.base.device)
-        y = self._network.analyse_given(x, b.float(), level_tensor(level, self.base.device))
-        coded = self._latents.encode(y, self._network.side(b), self._network.step(level))
+        y = self.network.analyse_given(x, b.float(), level_tensor(level, self.base.device))
+        coded = self.latents.encode(y, self.network.side(b), self.network.step(level))
         enhancement = EnhancementStream(
             self._weights_id, level, layer_crc(data), checksum(coded.y_hat), coded.payload
         )
@@ -73,22 +73,22 @@ class FusionCoder:
                 latents came out that were not encoded.
         """
         own = EnhancementStream.from_bytes(enhancement)
-        check_stream(own, self._weights_id, self._network.levels)
+        check_stream(own, self._weights_id, self.network.levels)
         if own.base_crc != layer_crc(base):
             raise StreamError(
                 "the enhancement layer was made for another base layer: use the two of one stream"
             )
         stream, y_base = self.base.decode(base)
         b = self._in_own_steps(y_base, stream.level, own.level)
-        shape, step = self._frame(stream).latents(), self._network.step(own.level)
-        y_hat = self._latents.decode(own.payload, shape, self._network.side(b), step)
+        shape, step = self._frame(stream).latents(), self.network.step(own.level)
+        y_hat = self.latents.decode(own.payload, shape, self.network.side(b), step)
         check_latents(y_hat, own)
-        fused = self._network.fuse(y_hat, b).float()
-        x_hat = self._network.synthesise(fused, level_tensor(own.level, self.base.device))
+        fused = self.network.fuse(y_hat, b).float()
+        x_hat = self.network.synthesise(fused, level_tensor(own.level, self.base.device))
         return self._frame(stream).to_picture(x_hat)
 
     def _frame(self, base: IcmStream) -> Frame:
-        return Frame(base.height, base.width, self._network.stride, self._network.centred)
+        return Frame(base.height, base.width, self.network.stride, self.network.centred)
 
     def _in_own_steps(self, y_base: Tensor, base_level: float, level: float) -> Tensor:
         """b of `fusion`, float64 [1, M, h, w], on the latents' grid."""
@@ -97,4 +97,4 @@ class FusionCoder:
             level_tensor(value, self.base.device).double() for value in (base_level, level)
         )
         in_picture = self.base.latents.model.in_picture_steps(y_base, of_base)
-        return snap(self._latents.model.in_own_steps(in_picture, of_own))
+        return snap(self.latents.model.in_own_steps(in_picture, of_own))

@@ -56,6 +56,9 @@ class SaIcmFusion(IcmCodec):
         additional = load_fusion(self.weights_path(), base)
         return FusionCoder(load_weights(base), additional, self.device, verify=self.verify)
 
+    def _coders(self) -> list[Any]:
+        return [self._fusion.base, self._fusion]
+
     def encode(self, image: Picture, point: workbench.Point) -> dict[str, bytes]:
         self._set_threads()
         base, own = (self.base.points.find(point.params[layer]) for layer in self.layers)

@@ -22,6 +22,7 @@ from torch import Tensor
 from workbench.errors import StreamError
 
 from .entropy import SliceEntropyModel, scale_table
+from .float64 import in_float64
 from .tables import Tables, from_bytes, to_bytes
 
 GRID = 1024.0
@@ -35,7 +36,7 @@ class CodedLatents(NamedTuple):
 
 
 class LatentCoder:
-    """Entropy coder of one slice entropy model; holds a float64 copy of its networks.
+    """Entropy coder of one slice entropy model; holds a float64 copy of what decoders repeat.
 
     Args:
         model: the entropy model; the copy is the attribute of that name.
@@ -44,7 +45,8 @@ class LatentCoder:
 
     def __init__(self, model: SliceEntropyModel, *, verify: bool = False) -> None:
         self._verify = verify
-        self.model = _without_transforms(model).double().eval().requires_grad_(False)
+        self.model = in_float64(_what_decoders_repeat(model))
+        self._h_a = model.h_a
         self._scale_tables = Tables.gaussian()
         self._z_tables = Tables.bottleneck(self.model.entropy_bottleneck)
         log_scales = scale_table().log()
@@ -60,14 +62,19 @@ class LatentCoder:
     def _channels(self, n: int) -> NDArray[np.uint8]:
         return np.repeat(np.arange(self._medians.shape[1], dtype=np.uint8), n)
 
+    @property
+    def tables(self) -> tuple[Tables, Tables]:
+        """The entropy coder's tables, of y and of z."""
+        return self._scale_tables, self._z_tables
+
     @torch.inference_mode()
     def encode(self, y: Tensor, side: Tensor | None = None, step: float = 1.0) -> CodedLatents:
         """Code y [1, M, h, w], h and w multiples of 4, rounded in steps of `step`.
 
         `side` [1, S, h, w] is what the entropy model knows beforehand.
         """
-        y = y.double()
-        centred = self.model.h_a(y) - self._medians
+        centred = self._h_a(y).double() - self._medians
+        y = y.double().contiguous()
         channels = self._channels(centred.shape[2] * centred.shape[3])
         z = self._z_tables.clip(_integers(centred), channels)
         state = _Slices(self.model, self._z_hat(z, centred.shape), side, step)
@@ -156,11 +163,11 @@ def snap(latents: Tensor) -> Tensor:
     return (latents * GRID).round() / GRID
 
 
-def _without_transforms(model: SliceEntropyModel) -> SliceEntropyModel:
-    """A copy that leaves out g_a and g_s, most of the memory of a large network."""
+def _what_decoders_repeat(model: SliceEntropyModel) -> SliceEntropyModel:
+    """The same networks without the transforms, which are most of the memory of a large one."""
     shell = copy.copy(model)
-    shell._modules = {n: m for n, m in model._modules.items() if n not in ("g_a", "g_s")}
-    return copy.deepcopy(shell)
+    shell._modules = {n: m for n, m in model._modules.items() if n not in ("g_a", "g_s", "h_a")}
+    return shell
 
 
 def checksum(y_hat: Tensor) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import workbench
 from workbench import weights
@@ -70,6 +70,24 @@ class IcmCodec(workbench.Codec):
     def decode(self, stream: bytes, output: str) -> Picture:
         self._set_threads()
         return self._coder.decompress(stream)
+
+    def profile(self, image: Picture, point: workbench.Point) -> dict[str, str]:
+        from .profile import profile
+
+        self._set_threads()
+        output = list(self.outputs)[-1]
+        coders = self._coders()
+        return profile(
+            lambda: self.encode(image, point),
+            lambda stream: self.decode(stream, output),
+            [coder.network for coder in coders],
+            [coder.latents for coder in coders],
+            image.shape[0] * image.shape[1],
+        )
+
+    def _coders(self) -> list[Any]:
+        """All that have a network and its latent coder."""
+        return [self._coder]
 
     def _set_threads(self) -> None:
         import torch
