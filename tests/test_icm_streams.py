@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -258,3 +261,11 @@ def test_convolutions_in_float64_are_what_they_were(inputs: int, outputs: int) -
     assert isinstance(made[0], ShiftedConv) == (outputs < inputs)
     x = torch.randn(2, inputs, 5, 7, dtype=torch.float64)
     assert torch.allclose(made(x), original.double()(x), rtol=1e-13, atol=1e-13)
+
+
+def test_the_command_line_times_any_codec(workbench_cli: Callable[..., Any]) -> None:
+    told = json.loads(workbench_cli("show", "codecs", "jpeg", "--profile", "--json").stdout)
+    assert float(told["profile"]["encode_s"]) > 0
+    assert float(told["profile"]["decode_s, image"]) > 0
+    refused = workbench_cli("show", "tasks", "psnr", "--profile")
+    assert "psnr: only codecs have a profile" in refused.stderr
