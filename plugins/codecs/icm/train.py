@@ -22,17 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.errors import WeightsError, WorkbenchError
+from workbench.errors import WorkbenchError
 
 from .data import PackedCrops
-from .fusion import FusionNetwork
-from .gan import weights_path
-from .learner import Batch, Learner, RateDistortion
-from .network import IcmNetwork
+from .devices import make_fabric
+from .learner import Batch, Learner
+from .methods import make_learner
 from .recipe import Recipe
-from .tcm import TcmConfig
-from .tcm_training import TrainableTcm
-from .weights import load_tensors, load_weights
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -41,35 +37,6 @@ if TYPE_CHECKING:
 CHECKPOINT_S, HELD_OUT_S, LOG_STEPS = 300.0, 1200.0, 50
 Report = Callable[[float, int, dict[str, float]], None]
 """Called after every step with the used share of the budget, the step and the figures."""
-
-
-def make_fabric(device: str = "auto", devices: int = 1, tensorboard: Path | None = None) -> Fabric:
-    """Lightning's device, strategy and logger; `device` is cpu, cuda, or auto.
-
-    Raises:
-        WorkbenchError: Lightning or TensorBoard is not installed, or there is no such device.
-    """
-    try:
-        from lightning.fabric import Fabric
-        from lightning.fabric.loggers import TensorBoardLogger
-    except ImportError:
-        raise WorkbenchError(
-            "training needs lightning: pip install 'codec-workbench[train]'"
-        ) from None
-    loggers = []
-    if tensorboard:
-        try:
-            loggers = [TensorBoardLogger(tensorboard, name="tensorboard", version="")]
-        except ModuleNotFoundError as error:
-            raise WorkbenchError(f"--tensorboard: {error}: pip install tensorboard") from None
-    # The quantiles of z are trained beside the loss, so no gradient of it reaches them.
-    strategy = "auto" if devices == 1 else "ddp_find_unused_parameters_true"
-    try:
-        fabric = Fabric(accelerator=device, devices=devices, strategy=strategy, loggers=loggers)
-    except (RuntimeError, ValueError) as error:
-        raise WorkbenchError(f"device {device!r}: {error}") from None
-    fabric.launch()
-    return fabric
 
 
 class Trainer:
@@ -290,52 +257,6 @@ class Trainer:
             if fresh:
                 writer.writerow(row)
             writer.writerow(f"{value:.6g}" for value in row.values())
-
-
-def make_learner(recipe: Recipe, out: Path | None) -> Learner:
-    """The method that a recipe asks for, warm-started where it says so.
-
-    Without `out`, the run's folder, nothing is started from: a checkpoint will be resumed.
-
-    Raises:
-        WeightsError: the weights to start from are missing or of another network.
-    """
-    if recipe.gan:
-        from .finetune import GanFinetuning
-
-        return GanFinetuning(recipe, recipe.gan)
-    start = _start(recipe.start_from, out) if recipe.start_from and out else None
-    if recipe.fusion:
-        base, _ = load_weights(weights_path(recipe.fusion.base))
-        config = recipe.fusion.config(recipe.network)
-        fusion = FusionNetwork(base, config)
-        if start:
-            fusion.additional.warm_start(start)
-        return RateDistortion(recipe, fusion, recipe.network.lambdas, config.to_dict())
-    if recipe.tcm:
-        tcm = TrainableTcm(TcmConfig(recipe.tcm.n), recipe.tcm.rate_lambda)
-        if start:
-            load_tensors(tcm, start, str(recipe.start_from))
-        return RateDistortion(recipe, tcm, tcm.lambdas, tcm.dimensions())
-    network = IcmNetwork(recipe.network)
-    if start:
-        load_tensors(network, start, str(recipe.start_from))
-    return RateDistortion(recipe, network, recipe.network.lambdas, recipe.network.to_dict())
-
-
-def _start(name: str, out: Path) -> dict[str, Tensor]:
-    """The weights of a shipped codec, or the averaged ones of another run's checkpoint."""
-    if not name.endswith(".pt"):
-        network, _ = load_weights(weights_path(name))
-        return network.state_dict()
-    path = out / name
-    try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["ema"]
-    except (OSError, KeyError, RuntimeError) as error:
-        raise WeightsError(
-            f"{path}: cannot start from it ({error}): train that recipe first"
-        ) from None
-    return state
 
 
 @torch.inference_mode()

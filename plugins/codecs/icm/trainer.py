@@ -37,8 +37,9 @@ class IcmTrainer(workbench.Trainer):
         """
         from dataclasses import replace
 
+        from .devices import make_fabric
         from .recipe import find_recipe, load_recipe
-        from .train import Trainer, make_fabric
+        from .train import Trainer
 
         path = find_recipe(recipe)
         loaded = _with_budget(load_recipe(path), job)
