@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from typing import Any
 
 import workbench
 from workbench.errors import StoreError
-from workbench.executors.worker import READY, Start
+from workbench.executors.worker import Ready, Start
 from workbench.measure import Rows, Setting
 from workbench.plan import Job
 
@@ -32,8 +33,10 @@ from workbench.plan import Job
 QUICK_S = 0.05
 # Importing plugins takes a second or two, on a loaded machine with a cold disk much longer.
 START_S = 120.0
-START_TRIES = 50  # of workers that are killed from outside before they have begun
+START_TRIES = 20  # of workers that are killed from outside before they have begun
 LONGEST_WAIT_S = 3600.0  # the system's limit is beyond it
+# Not with -m: the classes of its messages would be those of a module called __main__.
+PROGRAM = "from workbench.executors.worker import main; main()"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -57,6 +60,7 @@ class Pool:
         timeout_s: a cell may take this long; a job this long a cell.
         memory_gib: memory that a process may use, None for all there is.
         n_processes: another number than ``setting.workers``.
+        codecs: those whose content keys :meth:`begin` tells.
     """
 
     def __init__(
@@ -66,10 +70,11 @@ class Pool:
         timeout_s: float,
         memory_gib: float | None = None,
         n_processes: int | None = None,
+        codecs: Sequence[str] = (),
     ) -> None:
         self.n_processes = n_processes or setting.workers
         self.timeout_s = timeout_s
-        self._start = Start(setting, tuple(sys.path), memory_gib)
+        self._start = Start(setting, tuple(sys.path), memory_gib, codecs)
         self._workers: list[_Worker] = []
         self._answers: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
         self._seconds: dict[str, float] = {}
@@ -91,6 +96,23 @@ class Pool:
             worker.end()
         self._logs.cleanup()
 
+    def begin(self) -> Mapping[str, str]:
+        """Start a worker before its first job; the keys of codecs, none where it has died."""
+        worker = self._add()
+        _, answer = self._answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        if not isinstance(answer, Ready):
+            self._bury(worker)
+            return {}
+        worker.is_ready = True
+        return answer.keys
+
+    def _add(self) -> _Worker:
+        worker = _Worker(self._start, Path(self._logs.name), self._answers)
+        self._workers.append(worker)
+        return worker
+
     @property
     def busy(self) -> bool:
         """Whether jobs are out."""
@@ -100,8 +122,7 @@ class Pool:
         """Take a job if a worker is free for it, or will be in a moment."""
         worker = next((worker for worker in self._workers if not worker.jobs), None)
         if worker is None and len(self._workers) < self.n_processes:
-            worker = _Worker(self._start, Path(self._logs.name), self._answers)
-            self._workers.append(worker)
+            worker = self._add()
         if worker is None and self._seconds.get(job.codec, QUICK_S) < QUICK_S:
             quick = [w for w in self._workers if len(w.jobs) == 1 and w.is_ready]
             worker = quick[0] if quick else None
@@ -139,7 +160,7 @@ class Pool:
             return self._bury(worker)
         if isinstance(answer, Exception):
             raise answer
-        if answer == READY:
+        if isinstance(answer, Ready):
             worker.is_ready = True
             self._n_false_starts = 0
             self._run_next(worker)
@@ -198,7 +219,7 @@ class _Worker:
         handle, self._log = tempfile.mkstemp(dir=logs)
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "workbench.executors.worker"],
+                [sys.executable, "-c", PROGRAM],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=handle,

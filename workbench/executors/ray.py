@@ -15,7 +15,7 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -81,7 +81,7 @@ class _Cluster:
         self.setting = setting
         self.registry = registry.load(setting.plugin_files)
         sources = {path: Path(path).read_text() for path in setting.plugin_files}
-        self._arguments = (setting, sources, timeout_s, memory_gib)
+        self._arguments = (setting, sources, os.getcwd(), timeout_s, memory_gib)
         self._queues: dict[Resources, deque[Job]] = {}
         self._seats: list[_Seat] = []
         self._keys: dict[str, str] = {}
@@ -204,8 +204,8 @@ class _Cluster:
         kind = self.ray.remote(
             num_cpus=need.cores, num_gpus=need.gpus, memory=int(need.memory_gib * GIB)
         )(_Actor)
-        actor: Any = kind.remote(*self._arguments)
-        return _Seat(actor, need, actor.keys.remote(list(self._keys)))
+        actor: Any = kind.remote(*self._arguments, list(self._keys))
+        return _Seat(actor, need, actor.begin.remote())
 
     def _welcome(self, seat: _Seat) -> None:
         try:
@@ -253,9 +253,14 @@ class _Actor:
         self,
         setting: Setting,
         sources: Mapping[str, str],
+        folder: str,
         timeout_s: float,
         memory_gib: float | None,
+        codecs: Sequence[str],
     ) -> None:
+        # Datasets may be named relative to it.
+        if os.path.isdir(folder):
+            os.chdir(folder)
         self._folder = tempfile.TemporaryDirectory(prefix="workbench-")
         files = []
         for number, (path, text) in enumerate(sources.items()):
@@ -266,12 +271,13 @@ class _Actor:
         # Ray shows an actor its own GPUs alone, the first of them as number 0.
         device = "cuda:0" if setting.device.startswith("cuda") else setting.device
         self.setting = replace(setting, plugin_files=tuple(files), device=device)
-        self.pool = Pool(self.setting, timeout_s=timeout_s, memory_gib=memory_gib, n_processes=1)
+        self.pool = Pool(
+            self.setting, timeout_s=timeout_s, memory_gib=memory_gib, n_processes=1, codecs=codecs
+        )
 
-    def keys(self, codecs: Iterable[str]) -> dict[str, str]:
-        """The content keys of codecs as installed on this node."""
-        found = registry.load(self.setting.plugin_files)
-        return {name: provenance.plugin_key(found.codec(name)) for name in codecs}
+    def begin(self) -> Mapping[str, str]:
+        """Start the worker process; the content keys of codecs as installed on this node."""
+        return self.pool.begin()
 
     def run(self, job: Job) -> tuple[Rows, float]:
         """Do a job, with the retries of any local run; its rows and seconds."""

@@ -1,8 +1,8 @@
 """A worker process: it reads pickled jobs from its standard input and answers on its output.
 
-Started by :mod:`workbench.executors.pool` as ``python -m workbench.executors.worker``, so that
-nothing of the calling program is imported again. The first message is a :class:`Start`, each
-further one a job. An answer is :data:`READY`, the rows of a job, or, at last, the host's own
+Started by :mod:`workbench.executors.pool` as a program of its own, so that nothing of the calling
+program is imported again. The first message is a :class:`Start`, each
+further one a job. An answer is :class:`Ready`, the rows of a job, or, at last, the host's own
 error, a full disk for instance.
 """
 
@@ -15,7 +15,7 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -25,18 +25,25 @@ if TYPE_CHECKING:
     from workbench.measure import Rows, Setting
     from workbench.plan import Job
 
-READY = "ready"
 GIB = 1 << 30
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a worker must know before its first job."""
+    """What a worker must know before its first job; ``codecs`` are those to tell the keys of."""
 
     setting: Setting
     import_path: Sequence[str]
     memory_gib: float | None = None
+    codecs: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker waits for jobs; the content keys of codecs as they are installed here."""
+
+    keys: Mapping[str, str]
 
 
 def main() -> None:
@@ -49,9 +56,13 @@ def main() -> None:
     _limit_memory(start.memory_gib)
     try:
         from workbench.measure import Bench
+        from workbench.provenance import plugin_key
 
         bench = Bench(start.setting)
-        _answer(answers, READY)
+        _answer(
+            answers,
+            Ready({name: plugin_key(bench.registry.codec(name)) for name in start.codecs}),
+        )
         while True:
             try:
                 job: Job = pickle.load(jobs)
@@ -109,7 +120,3 @@ def _end_if_out_of_memory(rows: Rows, memory_gib: float) -> None:
             with contextlib.suppress(OSError):
                 print(f"memory limit of {memory_gib:g} GiB: {error}", file=sys.stderr, flush=True)
             os._exit(1)
-
-
-if __name__ == "__main__":
-    main()
