@@ -14,7 +14,7 @@ from typing import Any, get_args
 from workbench.api import Metric
 from workbench.bd.fit import check_method
 from workbench.errors import WorkbenchError, did_you_mean
-from workbench.rows import Rows
+from workbench.rows import KEPT, Rows
 from workbench_reports import data
 from workbench_reports.aggregate import AGGREGATIONS, Aggregation, Measured
 from workbench_reports.collect import collect
@@ -85,8 +85,9 @@ def analyse(
     known: dict[str, Metric],
     options: Options,
     tell: Progress = lambda done, total, what: None,
+    pool: Executor | Here | None = None,
 ) -> Analysis:
-    """Arrange rows and compare all that may be compared.
+    """Arrange rows and compare all that may be compared, in ``pool`` where one is given.
 
     Raises:
         WorkbenchError: no rows, an unknown anchor, metric or method, or a bad reference file.
@@ -102,12 +103,11 @@ def analyse(
     notes = [*measured.notes, *_reference_notes(references, measured)]
     panels = make_panels(measured)
     compared = []
-    with workers(sum(len(panel.comparable) ** 2 for panel in panels)) as pool:
-        n = len(panels)
-        todo = pool.map(_compare, panels, [anchor] * n, [options] * n)
-        for i, panel in enumerate(panels):
-            tell(i, n, panel.metric.label)
-            compared.append(next(todo))
+    n = len(panels)
+    todo = (pool or Here()).map(_compare, panels, [anchor] * n, [options] * n)
+    for i, panel in enumerate(panels):
+        tell(i, n, panel.metric.label)
+        compared.append(next(todo))
     return Analysis(rows, measured, anchor, references, notes, compared, options)
 
 
@@ -118,18 +118,20 @@ def _compare(panel: Panel, anchor: Anchor, options: Options) -> Compared:
     return Compared(panel, bd, matrix, matrix_rows(comparison, matrix))
 
 
-class _Here:
+class Here:
     """Maps in this process, where a pool would not pay."""
 
     map = staticmethod(map)
 
 
 @contextmanager
-def workers(n_pairs: int) -> Iterator[Executor | _Here]:
-    """Yield something with ``map``: worker processes where there is much to do."""
+def workers(rows: Rows) -> Iterator[Executor | Here]:
+    """Yield something with ``map``: worker processes where there is much to compare and draw."""
     cores = os.cpu_count() or 1
-    if n_pairs < PARALLEL_PAIRS or cores < 2:
-        yield _Here()
+    curves = rows.images.groupby("dataset")["codec"].nunique()
+    metrics = len([c for c in rows.images.columns if c not in KEPT]) + rows.sets["metric"].nunique()
+    if (curves**2).sum() * metrics < PARALLEL_PAIRS or cores < 2:
+        yield Here()
         return
     # Spawned, as the host's workers are: forking a process with threads may hang.
     with ProcessPoolExecutor(min(cores, 8), mp_context=get_context("spawn")) as pool:

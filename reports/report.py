@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from workbench_reports.aggregate import Measured
 from workbench_reports.analysis import (
     Analysis,
     Compared,
+    Here,
     Options,
     Progress,
     analyse,
@@ -78,10 +80,14 @@ def write(
     """
     options = options or Options()
     tell = progress or (lambda done, total, what: None)
-    analysis = analyse(rows, known, options, tell)
+    with workers(rows) as pool:
+        analysis = analyse(rows, known, options, tell, pool)
+        try:
+            (out / "figures").mkdir(parents=True, exist_ok=True)
+            shown = _draw(analysis, out / "figures", tell, pool)
+        except OSError as error:
+            raise _unwritable(out, error) from error
     try:
-        (out / "figures").mkdir(parents=True, exist_ok=True)
-        shown = _draw(analysis, out / "figures", tell)
         rd = {
             "metrics": {name: _described(m) for name, m in analysis.measured.metrics.items()},
             "rows": rd_rows(analysis.measured),
@@ -106,16 +112,20 @@ def write(
         _save(out / "report.md", page.markdown_page(TITLE, sections, out))
         _write_page(out, analysis, shown, gallery, tell)
     except OSError as error:
-        raise WorkbenchError(
-            f"{out}: cannot be written ({error.strerror or error}): choose another --out"
-        ) from error
+        raise _unwritable(out, error) from error
     return Report(
         out, out / "index.html", rd, bd, str(analysis.anchor), headline,
         analysis.measured.failures, analysis.notes,
     )  # fmt: skip
 
 
-def _draw(analysis: Analysis, folder: Path, tell: Progress) -> list[Shown]:
+def _unwritable(out: Path, error: OSError) -> WorkbenchError:
+    return WorkbenchError(
+        f"{out}: cannot be written ({error.strerror or error}): choose another --out"
+    )
+
+
+def _draw(analysis: Analysis, folder: Path, tell: Progress, pool: Executor | Here) -> list[Shown]:
     """Draw every panel, and write it for LaTeX."""
     styles = make_styles(analysis.measured.series)
     taken: set[str] = set()
@@ -128,12 +138,11 @@ def _draw(analysis: Analysis, folder: Path, tell: Progress) -> list[Shown]:
              folder / f"bd-{name}")
         )  # fmt: skip
     shown = []
-    with workers(sum(len(one.pairs) for one in analysis.compared)) as pool:
-        done = pool.map(_draw_panel, calls)
-        for i, one in enumerate(analysis.compared):
-            tell(i, len(calls), f"figures of {one.panel.metric.label}")
-            heatmap, notes = next(done)
-            shown.append(Shown(one.panel, one.bd, one.pairs, calls[i][4], heatmap, notes))
+    done = pool.map(_draw_panel, calls)
+    for i, one in enumerate(analysis.compared):
+        tell(i, len(calls), f"figures of {one.panel.metric.label}")
+        heatmap, notes = next(done)
+        shown.append(Shown(one.panel, one.bd, one.pairs, calls[i][4], heatmap, notes))
     return shown
 
 

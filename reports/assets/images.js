@@ -62,6 +62,8 @@ views.images = {
       { title: "rate A [bpp]", value: (r) => r.rateA, cell: (r) => number(r.rateA, 4) },
       { title: "rate B [bpp]", value: (r) => r.rateB, cell: (r) => number(r.rateB, 4) },
     ];
-    root.append(sortable("images", columns, rows, `${label} of each picture`, [3, true]), h("p", { class: "small" }, "All rows: ", h("a", { href: "per_image.csv" }, "per_image.csv")));
+    const every = sortable("images", columns, rows, `${label} of each picture`, [3, true]);
+    every.classList.add("tall-table");
+    root.append(every, h("p", { class: "small" }, "All rows: ", h("a", { href: "per_image.csv" }, "per_image.csv")));
   },
 };
