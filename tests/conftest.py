@@ -14,6 +14,8 @@ import pytest
 
 # Small pictures gain nothing from threads, and tests run several processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Learned codecs' encoders decode every stream they make, and compare.
+os.environ.setdefault("WORKBENCH_VERIFY", "1")
 
 SHARED = Path(__file__).parents[2] / "shared"
 

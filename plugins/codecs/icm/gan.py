@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import workbench
 from workbench import weights
@@ -51,7 +51,7 @@ class GanIcm(IcmCodec):
         from .coder import PictureCoder
         from .weights import load_weights
 
-        return PictureCoder(*load_weights(weights_path(self.base)), self.device)
+        return PictureCoder(*load_weights(weights_path(self.base)), self.device, verify=self.verify)
 
     @cached_property
     def _human_coder(self) -> PictureCoder:
@@ -63,6 +63,9 @@ class GanIcm(IcmCodec):
         network, weights_id = load_weights(path)
         network.g_s = load_decoder(self.weights_path(), network, weights.sha256(path))
         return PictureCoder(network, weights_id, self.device)
+
+    def _coders(self) -> list[Any]:
+        return [self._coder, self._human_coder]
 
     def decode(self, stream: bytes, output: str) -> Picture:
         self._set_threads()
