@@ -87,12 +87,13 @@ class Metric:
 class Resources:
     """What a plugin keeps busy while it works: clusters place its cells by it.
 
-    ``gpus`` counts where ``--device`` is a GPU; a half lets two share one. ``cores`` below
-    ``--threads`` count as that. ``memory_gib`` 0 means that it does not matter.
+    ``gpus`` counts where ``--device`` is a GPU: 0 for what has no use for one, a half lets two
+    share one. ``cores`` below ``--threads`` count as that. ``memory_gib`` 0 means that it does not
+    matter.
     """
 
     cores: float = 1
-    gpus: float = 0
+    gpus: float = 1
     memory_gib: float = 0
 
 

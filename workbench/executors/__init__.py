@@ -1,1 +1,1 @@
-"""Where cells run: in this process, or in worker processes."""
+"""Where cells run: in this process, in worker processes, or on a Ray cluster."""
