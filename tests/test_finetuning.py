@@ -141,9 +141,11 @@ def test_a_file_of_an_unknown_task_is_refused_by_name(folder: Path) -> None:
     folder.mkdir()
     (folder / "nothing+mine.safetensors").write_bytes(b"")
     (folder / "psnr+mine.safetensors").write_bytes(b"")
+    (folder / "toytown-detector+a b.safetensors").write_bytes(b"")
     refused = registry.load().refused
-    assert "no task is called 'nothing'" in refused["nothing+mine"]
+    assert "nothing+mine.safetensors: no task 'nothing'." in refused["nothing+mine"]
     assert "psnr cannot be finetuned" in refused["psnr+mine"]
+    assert "must be a word" in refused["toytown-detector+a b"]
 
 
 def test_the_command_line_trains_and_lists(workbench_cli: Callable[..., Any], folder: Path) -> None:

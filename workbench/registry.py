@@ -197,13 +197,13 @@ def _collect(manager: pluggy.PluginManager, local: set[str]) -> Registry:
 def _add_finetuned(registry: Registry) -> None:
     """Add the tasks that ``workbench finetune`` left in the folders of weights."""
     for name, path in weights.finetuned().items():
-        base = registry.tasks.get(name.partition("+")[0])
-        if base is None:
-            registry.refused[name] = f"{path}: no task is called {name.partition('+')[0]!r}"
-        elif not issubclass(base, Finetunable):
-            registry.refused[name] = f"{path}: {base.name} cannot be finetuned: remove the file"
-        else:
-            registry.tasks[name] = base.finetuned(name, path)
+        try:
+            base = registry.task(name.partition("+")[0])
+            if not issubclass(base, Finetunable):
+                raise PluginError(f"{base.name} cannot be finetuned")
+            _add(base.finetuned(name, path), Task, registry.tasks, registry.families)
+        except PluginError as error:
+            registry.refused[name] = f"{path}: {error} (remove or rename the file)"
 
 
 def written(codec: type[Codec]) -> str:
