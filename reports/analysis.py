@@ -100,7 +100,7 @@ def analyse(
     references = [r for path in options.references for r in load_reference(Path(path))]
     measured = _measured(rows, known, options)
     anchor = find_anchor(measured, options.anchor)
-    notes = [*measured.notes, *_reference_notes(references, measured)]
+    notes = [*measured.notes, *_version_notes(rows), *_reference_notes(references, measured)]
     panels = make_panels(measured)
     compared = []
     n = len(panels)
@@ -181,6 +181,22 @@ def _measured(rows: Rows, known: dict[str, Metric], options: Options) -> Measure
     if options.metrics:
         measured.metrics = {name: measured.metrics[name] for name in options.metrics}
     return measured
+
+
+def _version_notes(rows: Rows) -> list[str]:
+    """Say which plugins ran in several versions: rows of the same cell are then told apart."""
+    states: dict[str, set[str]] = {}
+    for run in rows.runs.values():
+        for name, plugin in run.get("plugins", {}).items():
+            state = [plugin.get(key) for key in ("versions", "code", "fingerprint")]
+            states.setdefault(name, set()).add(repr(state))
+    several = sorted(name for name, known in states.items() if len(known) > 1)
+    if not several:
+        return []
+    return [
+        f"run in several versions, see Provenance: {', '.join(several)}; "
+        "of each cell the newest counts"
+    ]
 
 
 def _reference_notes(references: Sequence[Reference], measured: Measured) -> list[str]:
