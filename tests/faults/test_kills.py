@@ -22,7 +22,7 @@ N_WORKER_KILLS = 50
 def test_a_host_killed_at_20_random_moments_loses_no_row(
     comparison: Comparison, tmp_path: Path, slowly: Callable[[float], None]
 ) -> None:
-    slowly(0.02)  # the cells take 1.2 s
+    slowly(0.01)  # the cells take 0.6 s
     random.seed(20)
     start = time.monotonic()
     comparison.host(tmp_path / "timing").communicate()
