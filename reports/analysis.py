@@ -21,6 +21,7 @@ from workbench_reports.collect import collect
 from workbench_reports.compare import Comparison
 from workbench_reports.deltas import bd_rows
 from workbench_reports.matrix import Matrix, make_matrix, matrix_rows
+from workbench_reports.panel_data import Strings, panel_json
 from workbench_reports.panels import Anchor, Panel, find_anchor, make_panels
 from workbench_reports.reference import Reference, load_reference
 
@@ -148,9 +149,9 @@ def page_data(
     )
     for curve, by_task in zip(curves, analysis.disagreements, strict=False):
         curve["disagreement"] = {task: data.listed(v) for task, v in by_task.items()}
-    strings = data.Strings()
+    strings = Strings()
     panels = [
-        data.panel_json(
+        panel_json(
             one.panel, index, one.matrix, analysis.fitting(one.panel), strings,
             figures[i] if i < len(figures) else {},
         )
@@ -164,7 +165,7 @@ def page_data(
         "resamples": options.resamples,
     }
     made = data.assemble(
-        analysis.measured, analysis.rows, analysis.anchor, curves, panels, strings, shown,
+        analysis.measured, analysis.rows, analysis.anchor, curves, panels, strings.listed, shown,
         analysis.notes,
     )  # fmt: skip
     return made | {"networks": analysis.networks} | (extra or {})

@@ -13,7 +13,7 @@ from typing import Any
 LIBRARY = "vendor/plotly-basic.min.js"
 SCRIPTS = (
     "core.js", "widgets.js", "charts.js", "overview.js", "curves.js", "matrix.js", "viewer.js",
-    "images.js", "cost.js", "provenance.js", "main.js",
+    "panes.js", "zoom.js", "images.js", "cost.js", "provenance.js", "main.js",
 )  # fmt: skip
 
 

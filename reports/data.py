@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,32 +25,13 @@ from workbench_reports.aggregate import (
     weighted_mean,
 )
 from workbench_reports.layout import digits_of
-from workbench_reports.matrix import KINDS, Matrix, Pair
-from workbench_reports.panels import Anchor, Panel
-from workbench_reports.reference import Reference
+from workbench_reports.panels import Anchor
 from workbench_reports.style import look_of, make_styles
 
 SCHEMA = 1
 DIGITS = 6
 Json = dict[str, Any]
 SETTING = ("device", "threads", "workers", "batch")
-
-
-class Strings:
-    """Texts that occur many times, each kept once: ``index`` finds or adds one."""
-
-    def __init__(self) -> None:
-        self.listed: list[str] = []
-        self._known: dict[str, int] = {}
-
-    def index(self, text: str) -> int:
-        if text not in self._known:
-            self._known[text] = len(self.listed)
-            self.listed.append(text)
-        return self._known[text]
-
-    def indexes(self, texts: Iterable[str]) -> list[int]:
-        return [self.index(text) for text in texts]
 
 
 def short(value: float | None) -> float | str | None:
@@ -197,77 +178,6 @@ def _images(series: Series, metrics: dict[str, Metric]) -> Json:
     return made
 
 
-def panel_json(
-    panel: Panel,
-    index: dict[tuple[str, str, str], int],
-    matrix: Matrix,
-    references: Sequence[Reference],
-    strings: Strings,
-    figures: Json,
-) -> Json:
-    """One panel: its curves, published ones, and the matrix of its deltas."""
-    datasets = dict.fromkeys(key[0] for key in index)
-    found = []
-    for reference in references:
-        values = reference.of(panel.metric)
-        if values is not None:
-            found.append(
-                {
-                    "label": reference.label,
-                    "source": reference.source,
-                    "note": reference.note,
-                    "aggregation": reference.aggregation,
-                    "rate_bpp": list(reference.bpp),
-                    "value": list(values),
-                }
-            )
-    return {
-        "dataset": list(datasets).index(panel.dataset),
-        "metric": panel.metric.name,
-        "audience": panel.audience,
-        "curves": [index[s.dataset, s.codec, s.output] for s in panel.series.values()],
-        "labels": list(panel.series),
-        "references": found,
-        "matrix": _matrix_json(matrix, strings),
-        "figures": figures,
-    }
-
-
-def _matrix_json(matrix: Matrix, strings: Strings) -> Json:
-    """Lists of [anchor][curve] in the order of ``labels``; null on the diagonal."""
-
-    def table(kind: Any, of: Any) -> list[list[Any]]:
-        pairs = matrix.pairs[kind]
-        return [
-            [of(pairs[a, t]) if (a, t) in pairs else None for t in matrix.labels]
-            for a in matrix.labels
-        ]
-
-    def text(value: str | None) -> int | None:
-        return None if value is None else strings.index(value)
-
-    def by(method: str) -> Any:
-        return lambda pair: short(pair.values[method])
-
-    made: Json = {"labels": matrix.labels, "methods": matrix.methods}
-    for kind in KINDS:
-        made[kind] = {
-            "values": {method: table(kind, by(method)) for method in matrix.methods},
-            "low": table(kind, lambda p: short(p.low)),
-            "high": table(kind, lambda p: short(p.high)),
-            "overlap": table(kind, lambda p: None if p.overlap is None else round(p.overlap, 3)),
-            "n_images": table(kind, lambda p: p.n_images),
-            "reason": table(kind, lambda p: text(p.reason)),
-            "interval_reason": table(kind, lambda p: text(p.interval_reason)),
-            "warnings": table(kind, lambda p: strings.indexes(_short_warnings(p))),
-        }
-    return made
-
-
-def _short_warnings(pair: Pair) -> list[str]:
-    return list(dict.fromkeys(pair.warnings))
-
-
 def metric_json(metric: Metric) -> Json:
     """What axes and tables need to know of a metric."""
     return {
@@ -307,7 +217,7 @@ def assemble(
     anchor: Anchor,
     curves: list[Json],
     panels: list[Json],
-    strings: Strings,
+    strings: Sequence[str],
     options: Json,
     notes: Sequence[str],
 ) -> Json:
@@ -322,7 +232,7 @@ def assemble(
         "metrics": {name: metric_json(metric) for name, metric in measured.metrics.items()},
         "curves": curves,
         "panels": panels,
-        "strings": strings.listed,
+        "strings": list(strings),
         "failures": [
             {k: None if v is None or v is pd.NA else v for k, v in failure.items()}
             for failure in measured.failures

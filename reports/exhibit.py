@@ -133,7 +133,7 @@ class Exhibit:
                     shown[str(p)] = self._cell(cell, known, emit)
             cells[str(index)] = shown
         return {
-            "original": {**original, "tasks": self._tasks(known, {}, "", emit)},
+            "original": {**original, "tasks": self._tasks(known, {}, emit)},
             "cells": cells,
         }
 
@@ -150,10 +150,10 @@ class Exhibit:
             task: self.gallery.prediction(sha256)
             for task, sha256 in self._predictions.get((cell["key"], cell["output"]), {}).items()
         }
-        made["tasks"] = self._tasks(found, known, f"{cell['key']}/{cell['output']}", emit)
+        made["tasks"] = self._tasks(found, known, emit)
         return made
 
-    def _tasks(self, found: Json, known: Json, name: str, emit: Emit) -> Json:
+    def _tasks(self, found: Json, known: Json, emit: Emit) -> Json:
         """What to draw of predictions ``found``, given those on the original, by task."""
         made: Json = {}
         for task, prediction in found.items():
@@ -167,11 +167,16 @@ class Exhibit:
             }
             for kind, picture in pictures.items():
                 if picture is not None:
-                    text = f"{kind}/{task}/{name}".encode() + picture.tobytes()
-                    stem = f"m{hashlib.sha256(text).hexdigest()[:32]}"
-                    size = (picture.shape[1], picture.shape[0])
-                    made[task][kind] = self._file(stem, size, lambda p=picture: p, emit)["file"]
+                    made[task][kind] = self._drawing(picture, emit)
+            masks = overlay.mask_pictures(before, prediction)
+            if masks:
+                made[task]["masks"] = {k: self._drawing(p, emit) for k, p in masks.items()}
         return made
+
+    def _drawing(self, picture: NDArray[np.uint8], emit: Emit) -> Any:
+        """The file of a picture that is drawn over another, named by its contents."""
+        stem = f"m{hashlib.sha256(picture.tobytes()).hexdigest()[:32]}"
+        return self._file(stem, (picture.shape[1], picture.shape[0]), lambda: picture, emit)["file"]
 
     @staticmethod
     def _file(stem: str, size: tuple[int, int], make: Make, emit: Emit) -> Json:

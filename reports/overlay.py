@@ -150,6 +150,44 @@ def _box(
     return [*corners, round(float(found[1][i]), 3), names.get(label, str(label)), state]
 
 
+def mask_pictures(original: Any, decoded: Any) -> dict[str, NDArray[np.uint8]]:
+    """Return RGBA pictures [H, W, 4] of the masks of things by state; none without masks."""
+    layers: dict[str, list[Any]] = {}
+    after = _sure_masks(decoded)
+    if after is None:
+        return {}
+    before = _sure_masks(original)
+    if before is None:
+        layers["found"] = after
+    else:
+        known, seen = things(original), things(decoded)
+        assert known is not None
+        assert seen is not None
+        same = match(known, seen)
+        for mask, i in zip(after, same, strict=True):
+            layers.setdefault("kept" if i >= 0 else "invented", []).append(mask)
+        layers["lost"] = [m for i, m in enumerate(before) if i not in same]
+    return {state: _filled(masks, COLOURS[state]) for state, masks in layers.items() if masks}
+
+
+def _sure_masks(prediction: Any) -> list[Any] | None:
+    """Run-length codes, as COCO has them, of the masks of what :func:`things` returns."""
+    if not isinstance(prediction, Mapping) or not prediction.get("masks"):
+        return None
+    sure = np.asarray(prediction["scores"], dtype=float) >= SCORE
+    return [mask for mask, s in zip(prediction["masks"], sure, strict=True) if s]
+
+
+def _filled(masks: list[Any], colour: tuple[int, int, int]) -> NDArray[np.uint8]:
+    from faster_coco_eval import mask as coco
+
+    codes = [{**m, "counts": str(m["counts"]).encode()} for m in masks]
+    inside = np.asarray(coco.decode(codes)).any(axis=2)
+    picture = np.zeros((*inside.shape, 4), np.uint8)
+    picture[inside] = (*colour, 110)
+    return picture
+
+
 def changed_pixels(original: Any, decoded: Any) -> NDArray[np.uint8] | None:
     """Return an RGBA picture [H, W, 4] of the pixels whose class changed, None without classes."""
     before, after = classes(original), classes(decoded)
@@ -174,6 +212,10 @@ def class_picture(prediction: Any) -> NDArray[np.uint8] | None:
 
 VOID = 255
 CHANGED = (213, 94, 0, 190)
+COLOURS = {
+    "kept": (1, 115, 178), "lost": (213, 94, 0), "invented": (176, 72, 159), "found": (217, 164, 0),
+}  # fmt: skip
+"""As the page draws boxes of these states."""
 # Golden-angle steps around the colour wheel: neighbours in number are far apart in colour.
 _WHEEL = 0.381966 * np.arange(64)[:, None] + np.arange(3) / 3
 PALETTE = np.rint(255 * (0.55 + 0.4 * np.cos(2 * np.pi * _WHEEL))).astype(np.uint8).tolist()

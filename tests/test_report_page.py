@@ -80,6 +80,25 @@ def test_faces_maps_and_labels_are_compared_too() -> None:
     assert seen.disagreement({"mean": 3.0}, {"mean": 4.0}) is None
 
 
+def test_masks_are_drawn_by_the_state_of_their_things() -> None:
+    coco = pytest.importorskip("faster_coco_eval", reason="masks need the extra machine").mask
+    codes = []
+    for x in (0, 6):
+        mask = np.zeros((8, 10), np.uint8, order="F")
+        mask[2:4, x : x + 3] = 1
+        code = coco.encode(mask)
+        codes.append({"size": code["size"], "counts": code["counts"].decode()})
+    original = found((0, 2, 3, 4), (6, 2, 9, 4)) | {"masks": codes}
+    decoded = found((0, 2, 3, 4)) | {"masks": codes[:1]}
+    drawn = seen.mask_pictures(original, decoded)
+    assert sorted(drawn) == ["kept", "lost"]
+    # Two rows of three pixels each, where the masks are.
+    assert np.argwhere(drawn["lost"][..., 3])[:, 1].tolist() == [6, 7, 8, 6, 7, 8]
+    assert np.argwhere(drawn["kept"][..., 3])[:, 1].tolist() == [0, 1, 2, 0, 1, 2]
+    assert list(seen.mask_pictures(None, decoded)) == ["found"]
+    assert seen.mask_pictures(None, found((0, 0, 1, 1))) == {}
+
+
 def test_without_a_prediction_on_the_original_nothing_is_called_kept() -> None:
     drawn = seen.drawn(None, found((0, 0, 10, 10)), {})
     assert drawn is not None
