@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from workbench.errors import WeightsError  # noqa: E402
 from workbench_datasets.toytown.dataset import Toytown  # noqa: E402
 from workbench_plugins.tasks.toytown import decode, model  # noqa: E402
 from workbench_plugins.tasks.toytown.buffer import Sample, make_sample  # noqa: E402
+from workbench_plugins.tasks.toytown.export import hours  # noqa: E402
 from workbench_plugins.tasks.toytown.losses import focal, losses, overlap  # noqa: E402
 from workbench_plugins.tasks.toytown.network import (  # noqa: E402
     DETECTOR_HEADS,
@@ -165,6 +167,27 @@ def test_training_goes_on_from_a_checkpoint(tmp_path: Path, samples: Sequence[Sa
     first = trainer.update(batch, share=0.1)["loss"]
     torch.manual_seed(1)
     assert other.update(batch, share=0.1)["loss"] == pytest.approx(first, rel=1e-3)
+
+
+def test_a_detector_starts_from_what_both_networks_share(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    both = Trainer(lr=2e-3)
+    both.rendered = 77
+    both.save(tmp_path / "both.pt")
+    torch.manual_seed(1)
+    detector = Trainer(lr=2e-3, heads=DETECTOR_HEADS)
+    detector.start_from(tmp_path / "both.pt")
+    assert (detector.step, detector.rendered) == (0, 77)
+    old = both.average.state_dict()
+    assert set(detector.net.state_dict()) < set(old)
+    assert all(torch.equal(value, old[name]) for name, value in detector.net.state_dict().items())
+
+
+def test_training_time_is_the_sum_of_the_log(tmp_path: Path) -> None:
+    rows = [{"step": 100, "step_s": 18.0}, {"step": 150, "step_s": 36.0}]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    # 100 steps of 18 s and 50 of 36 s are 3600 s.
+    assert hours(tmp_path / "log.jsonl") == pytest.approx(1.0)
 
 
 def test_losses_of_a_picture_without_things_are_finite() -> None:

@@ -329,6 +329,9 @@ class Store:
         schema = _schema(name)
         wanted = columns or schema.names
         reading = list(dict.fromkeys([*IDENTITY[name], *wanted]))
+        # First of all: a running writer may move them to parquet while this reads.
+        journals = sorted(self.path.glob("journal-*.jsonl"))
+        fresh = [row for table, row in journal.read(journals) if table == name]
         parts = []
         for path in sorted((self.path / "rows").glob(f"{name}-*.parquet")):
             try:
@@ -340,8 +343,6 @@ class Store:
                         f"{path}: damaged ({reason}): run again; only its rows are measured again"
                     ) from None
                 self._set_aside(path, reason)
-        journals = sorted(self.path.glob("journal-*.jsonl"))
-        fresh = [row for table, row in journal.read(journals) if table == name]
         parts.append(pa.Table.from_pylist(fresh, schema=schema).select(reading))
         whole = pa.concat_tables(parts)
         return _newest(whole, IDENTITY[name]).select(wanted)

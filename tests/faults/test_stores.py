@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +138,32 @@ def test_of_two_hosts_that_start_at_once_one_writes(
         host.communicate(timeout=60)
     assert sorted(host.returncode for host in both) == [0, 1]
     comparison.assert_as_undisturbed(tmp_path / "run")
+
+
+def test_a_reader_sees_every_row_while_a_writer_moves_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.store.JOURNAL_ROWS", 3)
+    written = 0
+
+    def write() -> None:
+        nonlocal written
+        with Store(tmp_path / "run", write=True) as store:
+            for index in range(150):
+                store.append("coded", [{"key": str(index)}])
+                written = index + 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    wait_until(lambda: written)
+    n_looks = 0
+    while writer.is_alive():
+        before = written
+        assert len(Store(tmp_path / "run").table("coded", ["key"])) >= before
+        n_looks += 1
+    writer.join()
+    assert n_looks > 3
+    assert len(Store(tmp_path / "run").table("coded")) == 150
 
 
 JUMPY = """

@@ -66,6 +66,7 @@ class Trainer:
         self.learner.setup(self.fabric)
         self.crops = PackedCrops(data, recipe.crop, recipe.batch, recipe.seed, recipe.sources)
         self.step, self.elapsed_s = 0, 0.0
+        self._measured_step = -1
         if self.checkpoint_path.exists():
             self.resume()
 
@@ -211,7 +212,7 @@ class Trainer:
                 self.measure()
                 last_held_out = time.perf_counter()
         self.save()
-        if self.held_out:
+        if self.held_out and self._measured_step != self.step:
             self.measure()
         return self.learner.ema
 
@@ -224,7 +225,7 @@ class Trainer:
 
     def measure(self) -> None:
         """Estimated rate and PSNR of the averaged weights on the held-out pictures."""
-        start = time.perf_counter()
+        start, self._measured_step = time.perf_counter(), self.step
         for level in range(self.learner.levels):
             points = [held_out_point(self.learner, x, level) for x in self._held_out_inputs()]
             bpp, psnr = np.mean(points, axis=0)
