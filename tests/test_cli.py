@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from workbench import images
 from workbench.cli import app
+from workbench.testing import CHECKS
 
 SQUARES = Path(__file__).parents[1] / "examples" / "squares.py"
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -164,21 +167,34 @@ def test_the_tutorial_codec_runs_beside_jpeg_and_stands_in_the_report(
     assert "squares" in (tmp_path / "run" / "report" / "bd.md").read_text()
 
 
-def test_check_survives_a_codec_that_crashes(
-    workbench_cli: Cli, plugin_file: Callable[[str, str], Path]
+@pytest.mark.parametrize(
+    ("statement", "verdict"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "its process died: Segmentation fault"),
+        ("raise SystemExit('enough')", "SystemExit: enough"),
+    ],
+)
+def test_check_survives_a_codec_that_crashes_or_exits(
+    workbench_cli: Cli, plugin_file: Callable[[str, str], Path], statement: str, verdict: str
 ) -> None:
-    bad = plugin_file(
-        "crashing",
-        "    def encode(self, image, point):\n        os.kill(os.getpid(), signal.SIGSEGV)\n",
-    )
+    bad = plugin_file("crashing", f"    def encode(self, image, point):\n        {statement}\n")
     done = workbench_cli("check", bad)
     assert done.returncode == 1
-    assert "its process died: Segmentation fault" in done.stdout
+    assert done.stdout.count("  FAILED") == len(CHECKS) + 1
+    assert verdict in done.stdout
 
 
-def test_help_of_every_command_has_an_example() -> None:
-    for command in ("list", "show", "run", "report", "bd", "encode", "decode", "info", "check"):
-        assert "Example:" in invoke(command, "--help"), command
+def commands(group: typer.Typer, *names: str) -> Iterator[tuple[str, ...]]:
+    for command in group.registered_commands:
+        yield *names, str(command.name or command.callback.__name__)
+    for inner in group.registered_groups:
+        yield from commands(inner.typer_instance, *names, str(inner.name))
+
+
+@pytest.mark.parametrize("command", list(commands(app)), ids=" ".join)
+def test_help_of_every_command_has_an_example(command: tuple[str, ...]) -> None:
+    example = rf"Example: .*workbench {' '.join(command)}\b"
+    assert re.search(example, invoke(*command, "--help"))
 
 
 @pytest.mark.parametrize(

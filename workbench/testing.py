@@ -258,7 +258,7 @@ def _judge(name: str, files: tuple[str, ...], check: Callable[[_Subject], str]) 
         return True, check(subject)
     except _Failed as error:
         return False, str(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return False, describe(error)
 
 
@@ -273,7 +273,7 @@ def _judge_elsewhere(name: str, files: Sequence[str], timeout_s: float) -> Verdi
             future = pool.schedule(_elsewhere, args=[name, tuple(files), data], timeout=timeout_s)
             try:
                 data, hashes = future.result()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 return Verdict(ELSEWHERE, False, describe(error))
         seen.append(hashes)
     same = seen[0] == seen[1] == seen[2]

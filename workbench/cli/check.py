@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,14 +27,12 @@ def check(
     if codec.endswith(".py"):
         names = codecs_of_file(codec)
         files.append(codec)
-    results = []
+    results: list[dict[str, Any]] = []
     for name in names:
-        if not as_json:
-            typer.echo(name)
-        for verdict in check_codec(name, files, timeout):
+        for index, verdict in enumerate(check_codec(name, files, timeout)):
             results.append({"codec": name, **asdict(verdict)})
             if not as_json:
-                typer.echo(f"  {verdict}")
+                typer.echo(f"  {verdict}" if index else f"{name}\n  {verdict}")
     if as_json:
         print_json(results)
     if not all(result["passed"] for result in results):

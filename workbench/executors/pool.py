@@ -33,6 +33,7 @@ from workbench.plan import Job
 QUICK_S = 0.05
 # Importing plugins takes a second or two, on a loaded machine with a cold disk much longer.
 START_S = 120.0
+END_S = 5.0  # for a process on its way out, which may still write its last words
 START_TRIES = 20  # of workers that are killed from outside before they have begun
 LONGEST_WAIT_S = 3600.0  # the system's limit is beyond it
 # Not with -m: the classes of its messages would be those of a module called __main__.
@@ -172,6 +173,7 @@ class Pool:
         return [(job, answer)]
 
     def _bury(self, worker: _Worker) -> list[tuple[Job, Outcome]]:
+        worker.await_own_end()
         worker.kill()  # and what it started and left behind
         code = worker.end()
         self._workers.remove(worker)
@@ -256,6 +258,11 @@ class _Worker:
                     answers.put((self, _DEAD))
                     return
                 answers.put((self, answer))
+
+    def await_own_end(self) -> None:
+        """Let a process whose answers ended go by itself: a kill would hide its exit code."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_S)
 
     def kill(self) -> None:
         with contextlib.suppress(OSError):
