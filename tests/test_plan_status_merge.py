@@ -68,7 +68,7 @@ def test_status_tells_running_runs_from_killed_ones(
     told = workbench_cli("status", "run").stdout
     assert "run: 3 streams, 0 failed cells" in told
     assert f"ended: process {os.getpid()} on " in told
-    assert "3 of 3 cells, 0 failed" in told
+    assert "3 of 3 cells, 0 of them failed" in told
     with Store(run, write=True) as store:
         store.write_progress(done=1, total=4, failed=0, now="jpeg@50")
         found = json.loads(workbench_cli("status", "run", "--json").stdout)

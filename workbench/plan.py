@@ -124,7 +124,7 @@ def make(
                         cells.append(Cell(key, item, left, done.streams.get(key)))
                         if key in done.damaged:
                             plan.affected.append((codec.name, point, cells[-1]))
-                    elif key in done.failed:
+                    elif done.has_failed(key, work, plan.task_keys):
                         plan.n_failed_before += 1
                     else:
                         plan.n_done += 1
@@ -133,7 +133,7 @@ def make(
 
 
 class _Done:
-    """What the store holds, as sets of keys. Failures count as done, unless they are retried.
+    """What the store holds, as sets of keys. Failures are not due, unless they are retried.
 
     A row whose stream or predictions are gone does not count. ``damaged`` are the cells of which
     something is there, but not all that was written with it.
@@ -144,7 +144,7 @@ class _Done:
         self.outputs: set[tuple[str, str]] = set()
         self.scores: set[tuple[str, str, str]] = set()
         self.no_picture: set[tuple[str, str]] = set()
-        self.failed: set[str] = set()
+        self.no_scores: set[tuple[str, str, str]] = set()
         self.broken: set[str] = set()
         self.damaged: set[str] = set()
         sizes = store.blobs.sizes()
@@ -153,7 +153,6 @@ class _Done:
             store, "coded", "key", "stream", "error", "codec", "point", "layers", "n_bytes"
         ):
             if error:
-                self.failed.add(key)
                 self.broken.add(key)
             elif sizes.get(stream) == n_bytes.of_stream(*of):
                 self.streams[key] = stream
@@ -163,23 +162,22 @@ class _Done:
             if key not in self.streams:
                 self.damaged.add(key)
             elif error:
-                self.failed.add(key)
-                if not retry_failed:
-                    self.no_picture.add((key, output))
-            if not (error and retry_failed):
-                self.outputs.add((key, output))
+                self.no_picture.add((key, output))
+            self.outputs.add((key, output))
         for key, output, task_key, error, prediction in _rows(
             store, "scores", "key", "output", "task_key", "error", "prediction"
         ):
             if (key, output) not in self.outputs or (prediction and not sizes.get(prediction)):
                 self.damaged.add(key)
                 continue
-            if error:
-                self.failed.add(key)
-            if not (error and retry_failed):
-                self.scores.add((key, output, task_key))
+            (self.no_scores if error else self.scores).add((key, output, task_key))
+        # A measure's error has a row of its own, which its values do not replace.
+        self.no_scores -= self.scores
         if retry_failed:
             self.broken.clear()
+            self.outputs -= self.no_picture
+            self.no_picture.clear()
+            self.no_scores.clear()
 
     def left(
         self, key: str, work: dict[str, tuple[str, ...]], task_keys: dict[str, str]
@@ -193,10 +191,21 @@ class _Done:
         for output, names in work.items():
             if (key, output) in self.no_picture:
                 continue
-            due = tuple(n for n in names if (key, output, task_keys[n]) not in self.scores)
+            tried = [(n, (key, output, task_keys[n])) for n in names]
+            due = tuple(n for n, t in tried if t not in self.scores and t not in self.no_scores)
             if due or (key, output) not in self.outputs:
                 left[output] = due
         return left
+
+    def has_failed(
+        self, key: str, work: dict[str, tuple[str, ...]], task_keys: dict[str, str]
+    ) -> bool:
+        """Whether a cell without anything left failed in a part of ``work``."""
+        return key in self.broken or any(
+            (key, output) in self.no_picture
+            or any((key, output, task_keys[n]) in self.no_scores for n in names)
+            for output, names in work.items()
+        )
 
 
 def _rows(store: Store, table: str, *columns: str) -> Iterator[tuple[Any, ...]]:

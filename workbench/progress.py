@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def status(store: Store) -> Row:
     """How far the last run is: ``state``, progress as it wrote it, cells/s, seconds left."""
-    coded = store.table("coded", ["error"]).to_pydict()["error"]
-    failed = [error for error in coded if error]
+    n_coded = sum(s is not None for s in store.table("coded", ["stream"]).to_pydict()["stream"])
+    failed = _failures(store)
     path = store.path / "progress.json"
     progress = read_json(path) if path.exists() else None
     state, speed, left_s = "ended", None, None
@@ -33,10 +33,24 @@ def status(store: Store) -> Row:
         if state == "running" and speed:
             left_s = (progress["total"] - progress["done"]) / speed
     return {
-        "n_coded": len(coded) - len(failed), "n_failed": len(failed),
-        "errors": dict(Counter(failed).most_common(5)), "state": state, "progress": progress,
-        "cells_a_s": speed, "left_s": left_s,
+        "n_coded": n_coded, "n_failed": len(failed),
+        "errors": dict(Counter(failed.values()).most_common()), "state": state,
+        "progress": progress, "cells_a_s": speed, "left_s": left_s,
     }  # fmt: skip
+
+
+def _failures(store: Store) -> dict[str, str]:
+    """The first error of each cell that failed to be coded, decoded or scored, by key."""
+    failed: dict[str, str] = {}
+    for table in ("coded", "decoded"):
+        found = store.table(table, ["key", "error"]).to_pydict()
+        failed = {k: e for k, e in zip(*found.values(), strict=True) if e} | failed
+    scores = store.table("scores", ["key", "output", "task", "error"]).to_pydict()
+    tried = [(same, error) for *same, error in zip(*scores.values(), strict=True)]
+    # A measure's error has a row of its own, which its values do not replace.
+    right = {tuple(same) for same, error in tried if not error}
+    wrong = {same[0]: error for same, error in tried if error and tuple(same) not in right}
+    return wrong | failed
 
 
 def who_am_i() -> Row:

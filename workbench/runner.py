@@ -28,7 +28,7 @@ REPORT_S = 1.0  # how often progress.json is written anew
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: cells measured now, found done, failed now, failed earlier.
+    """What a run did: each of ``n_cells`` was measured now, found done, failed now or earlier.
 
     ``damage`` says in lines what of the store was found damaged, and what was redone therefore.
     """
@@ -87,13 +87,12 @@ def execute(options: Options, progress: Progress | None = None) -> Summary:
     with Store(options.out, write=True, blobs=options.blobs) as store:
         store.add_run(_provenance(options, chosen))
         store.add_items(options.dataset, [listed(item) for item in chosen.items])
-        plan, n_failed = _measure(store, chosen, options, progress)
-        n_measured = plan.n_todo
+        plan, n_measured, n_failed = _measure(store, chosen, options, progress)
         damage = _damage(store, plan)
         if options.shard is None and not _score(store, chosen, options):
             # Predictions are read for the first time here: those that are damaged are redone.
-            more, n_failed_more = _measure(store, chosen, options, progress)
-            n_measured += more.n_todo
+            more, n_measured_more, n_failed_more = _measure(store, chosen, options, progress)
+            n_measured += n_measured_more
             n_failed += n_failed_more
             damage += _damage(store, more)
             _score(store, chosen, options)
@@ -105,8 +104,8 @@ def execute(options: Options, progress: Progress | None = None) -> Summary:
 
 def _measure(
     store: Store, chosen: Selection, options: Options, progress: Progress | None
-) -> tuple[Plan, int]:
-    """Plan and run what is not there yet; the plan, and how many cells failed now."""
+) -> tuple[Plan, int, int]:
+    """Plan and run what is not there yet; the plan, how many cells were measured and failed."""
     plan = planning.make(
         store, chosen.codecs, chosen.tasks, chosen.items,
         all_outputs=options.all_outputs, retry_failed=options.retry_failed,
@@ -115,8 +114,9 @@ def _measure(
         store.blobs.place, options.dataset, options.data_root, tuple(options.plugins),
         options.device, options.threads, max(1, options.workers), plan.task_keys,
     )  # fmt: skip
-    n_failed = _unusable(store, setting, chosen.codecs, plan)
-    return plan, n_failed + _execute(store, setting, plan, options, progress)
+    n_unusable = _unusable(store, setting, chosen.codecs, plan)
+    n_failed = _execute(store, setting, plan, options, progress)
+    return plan, plan.n_todo - n_failed, n_unusable + n_failed
 
 
 def _score(store: Store, chosen: Selection, options: Options) -> bool:
@@ -162,6 +162,7 @@ def _unusable(
         known = replace(item, sha256=str(listed(item)["sha256"]))
         for codec, points in codecs:
             for point in points:
+                plan.n_cells += 1
                 key = planning.cell_key(codec.name, point, known)
                 if key in told:
                     plan.n_failed_before += 1

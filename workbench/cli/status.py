@@ -10,6 +10,8 @@ import typer
 
 from workbench.cli.options import AsJson, print_json
 
+SHOWN = 5  # errors, the commonest first
+
 
 def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Run directory.")],
@@ -43,14 +45,16 @@ def _print(folder: Path, found: dict[str, Any]) -> None:
     from datetime import timedelta
 
     typer.echo(f"{folder}: {found['n_coded']} streams, {found['n_failed']} failed cells")
-    for error, count in found["errors"].items():
+    for error, count in list(found["errors"].items())[:SHOWN]:
         typer.echo(f"  {count} x {error}")
+    if len(found["errors"]) > SHOWN:
+        typer.echo(f"  and {len(found['errors']) - SHOWN} other errors: see them with --json")
     if not found["progress"]:
         return
     progress = found["progress"]
     who = "process {pid} on {host}, since {since}".format(**progress)
     typer.echo(f"{found['state']}: {who}")
-    line = f"{progress['done']} of {progress['total']} cells, {progress['failed']} failed"
+    line = f"{progress['done']} of {progress['total']} cells, {progress['failed']} of them failed"
     if found["cells_a_s"]:
         line += f", {found['cells_a_s']:.1f} cells/s"
     if found["left_s"] is not None:
