@@ -103,10 +103,12 @@ def test_a_folder_never_mixes_masks_of_two_settings(
 def test_pictures_without_a_mask_are_told_and_the_others_made(
     pictures: Path, boundaries: Path, tmp_path: Path
 ) -> None:
+    (boundaries / "train" / "0.png").write_bytes(b"no boundaries")
     (boundaries / "train" / "1.png").unlink()
     (pictures / "broken.png").write_bytes(b"no picture")
     failed = make_masks(job(pictures, boundaries, tmp_path / "masks"))
-    assert set(failed) == {"1.png", "broken.png"}
+    assert set(failed) == {"0.png", "1.png", "broken.png"}
+    assert f"{boundaries / 'train' / '0.png'}: holds no boundaries" in failed["0.png"]
     assert "has no 1.png or 1.mat" in failed["1.png"]
     assert (tmp_path / "masks" / "2.png.png").exists()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from workbench import registry
 from workbench.api import Item
 from workbench.errors import ImageError, WorkbenchError
+from workbench.measure import describe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,8 +167,8 @@ class _Maker:
                     f"{[item.height, item.width]}"
                 )
             self.folder.write(item.name, mask)
-        except WorkbenchError as error:
-            return str(error)
+        except Exception as error:  # of a segmenter or a dataset: the other pictures go on
+            return describe(error)
         return None
 
     @classmethod

@@ -116,20 +116,13 @@ class Boundaries(workbench.Segmenter):
         return np.where(shares >= round(255 * self.alpha), 255, 0).astype(np.uint8)
 
     def _shares(self, stem: str) -> NDArray[np.uint8]:
-        import numpy as np
-        from PIL import Image
-
         path = self._files.get(stem)
         if path is None:
             raise DatasetError(f"{self.annotations}: has no {stem}.png or {stem}.mat")
-        if path.suffix == ".png":
-            with Image.open(path) as image:
-                return np.asarray(image.convert("L"))
-        from scipy.io import loadmat
-
-        drawn = loadmat(path)["groundTruth"].ravel()
-        share = np.mean([one["Boundaries"][0, 0] for one in drawn], axis=0)
-        return np.rint(255 * share).astype(np.uint8)
+        try:
+            return _read_shares(path)
+        except Exception as error:  # damaged files raise nearly anything
+            raise DatasetError(f"{path}: holds no boundaries ({error}): fetch it again") from None
 
     @cached_property
     def _files(self) -> dict[str, Path]:
@@ -138,6 +131,21 @@ class Boundaries(workbench.Segmenter):
             raise DatasetError(f"{folder}: no such folder of boundaries")
         found = [*folder.rglob("*.mat"), *folder.rglob("*.png")]
         return {path.stem: path for path in found}
+
+
+def _read_shares(path: Path) -> NDArray[np.uint8]:
+    import numpy as np
+
+    if path.suffix == ".png":
+        from PIL import Image
+
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L"))
+    from scipy.io import loadmat
+
+    drawn = loadmat(path)["groundTruth"].ravel()
+    share = np.mean([one["Boundaries"][0, 0] for one in drawn], axis=0)
+    return np.rint(255 * share).astype(np.uint8)
 
 
 class Toytown(_Exact):
