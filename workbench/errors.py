@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+NAMES = 40  # in a message; commands that list them all are for more
+
 
 class WorkbenchError(Exception):
     """Anything a user can mend: the message names the value, the range and the cure."""
@@ -43,9 +45,10 @@ def cannot_write(path: object, what: str, error: OSError) -> StoreError:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the nearest known name, else the list of known ones."""
+    """Return ``" Did you mean 'x'?"`` for the nearest known name, else the first known ones."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
         return f" Did you mean {near[0]!r}?"
-    return f" Known: {', '.join(names)}." if names else ""
+    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+    return f" Known: {', '.join(names[:NAMES])}{more}." if names else ""
