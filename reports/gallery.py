@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from workbench import plain, registry
 from workbench.api import Codec, Dataset, Item
 from workbench.container import Stream
 from workbench.contract import check_picture, from_stream
-from workbench.errors import StoreError, WorkbenchError
+from workbench.errors import PluginError, StoreError, WorkbenchError
 from workbench.rows import Rows
 from workbench.store import Store
 
@@ -118,6 +119,14 @@ class Gallery:
                 for i, entry in enumerate(table)
             }
         return {}
+
+    def codecs(self, names: Iterable[str]) -> list[type[Codec]]:
+        """Return those of the named codecs that are here, families over another one included."""
+        found = []
+        for name in names:
+            with suppress(PluginError):  # of a plugin that is not installed any more
+                found.append(self.registry.codec(name))
+        return found
 
     def lossless(self, codec: str) -> bool:
         """Whether a codec decodes to the original, so that its predictions are the original's."""

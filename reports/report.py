@@ -175,10 +175,9 @@ def _write_page(
     ]
     extra: Row = {"pictures": {}}
     if gallery is not None:
-        ran = {s.codec for s in analysis.measured.series}
-        codecs = [k for name, k in gallery.registry.codecs.items() if name in ran]
+        ran = dict.fromkeys(s.codec for s in analysis.measured.series)
         tell(0, 1, "networks")
-        analysis = replace(analysis, networks=measure(codecs))
+        analysis = replace(analysis, networks=measure(gallery.codecs(ran)))
         exhibit = Exhibit(gallery, analysis.measured)
         tell(0, 1, "predictions")
         analysis = replace(

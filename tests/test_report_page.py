@@ -244,3 +244,53 @@ def test_runs_whose_pictures_differ_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match=r"one and .*two cannot be compared: .*\(a.png\)"):
         comparable([tmp_path / "one", tmp_path / "two"])
     comparable([tmp_path / "one"])
+
+
+def test_parameters_and_operations_of_networks_are_counted_for_each_output() -> None:
+    torch = pytest.importorskip("torch", reason="networks need torch")
+    import workbench
+    from workbench_reports.networks import measure
+
+    class Small(workbench.Codec):
+        """A convolution to encode; one for people, and none for machines, to decode."""
+
+        name = "small"
+        requires = ("torch",)
+        points = workbench.points("level", [1])
+        layers = ("base", "enhancement")
+        outputs = {  # noqa: RUF012
+            "machine": workbench.Output(("base",), "machine"),
+            "human": workbench.Output(("base", "enhancement"), "human"),
+        }
+
+        def __init__(self, device: str = "cpu", threads: int = 1) -> None:
+            super().__init__(device, threads)
+            self.analysis = torch.nn.Conv2d(3, 8, 4, stride=4)
+            self.synthesis = torch.nn.Conv2d(3, 2, 1)
+            self.exact = torch.nn.Conv2d(3, 2, 1).double()
+
+        def encode(self, image: Any, point: Any) -> dict[str, bytes]:
+            self.analysis(torch.zeros(1, 3, *image.shape[:2]))
+            return {"base": bytes([1]), "enhancement": bytes([2])}
+
+        def decode(self, stream: Any, output: str) -> Any:
+            if output == "human":
+                self.synthesis(torch.zeros(1, 3, 256, 256))
+            return np.zeros((256, 256, 3), np.uint8)
+
+    class Wrapper(Small):
+        name = "wrapper"
+        requires = ()
+        inner = Small
+
+    class Plain(Small):
+        name = "plain"
+        requires = ()
+
+    found = measure([Small, Wrapper, Plain])
+    assert list(found) == ["small", "wrapper"]
+    # 3 * 8 * 4 * 4 + 8 and 3 * 2 + 2 parameters, without those of the copy in float64. A pixel
+    # takes 3 * 8 * 16 / 16 = 24 multiplications of the strided convolution, 3 * 2 of the other.
+    assert found["small"]["parameters"] == 392 + 8
+    assert found["small"]["encode_kmac_per_pixel"] == pytest.approx(0.024)
+    assert found["small"]["decode_kmac_per_pixel"] == {"machine": 0, "human": pytest.approx(0.006)}

@@ -144,14 +144,15 @@ function curveChart(node, panel, options) {
     traces.push({ type: "scatter", mode: "lines", x: xs, y: xs.map(() => level.value),
       line: { color: variable("--soft"), width: 1.5, dash: "dash" }, customdata: xs.map(() => tip), meta: level.label });
     annotations.push({ x: 1, xref: "paper", xanchor: "right", y: level.value, yanchor: "bottom", showarrow: false,
-      font: { size: 11, color: variable("--soft") }, text: plain(`${level.label}, ${significant(level.rate)} bpp`) });
+      font: { size: 11, color: variable("--soft") }, text: plain(`${level.label}, ${significant(level.rate)} bpp`), bgcolor: variable("--bg"), borderpad: 0, opacity: 0.85 });
   }
   const x = state.log
     ? { type: "log", tickvals: RATE_TICKS, ticktext: RATE_TICKS.map(String), range: [Math.log10(range[0] / 1.15), Math.log10(range[1] * 1.1)] }
     : { range: [0, range[1] * 1.04] };
   const y = { title: { text: plain(axisLabel(metric)) + (metric.higher_is_better ? "" : ", lower is better") } };
   // The measured curves decide what is seen; published ones that reach further are cut.
-  const seen = [...drawn, ...(options.uncompressed ? levels : [])].map((p) => p.value);
+  const ends = (p) => [p.value, ...(options.bars ? [p.low, p.high].filter(finite) : [])];
+  const seen = [...drawn.flatMap(ends), ...(options.uncompressed ? levels : []).map((p) => p.value)];
   if (seen.length) {
     const pad = 0.05 * (Math.max(...seen) - Math.min(...seen)) || 0.05 * Math.abs(seen[0]) || 1;
     y.range = [Math.min(...seen) - pad, Math.max(...seen) + pad];

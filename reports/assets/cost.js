@@ -24,16 +24,21 @@ views.cost = {
       h("div", { class: "controls" }, panelSelect("cost"), panel.matrix.labels.length ? anchorSelect(panel) : "", methodSelect(panel),
         field("Time to", choice("side", "Which time", [["encode", "encode"], ["decode", "decode"]], cost.side, (side) => { cost.side = side; redraw(); }))),
       h("div", { class: "beside" }, chart, legend([panel])));
-    const drawn = rows.filter((r) => finite(r.bd) && r[cost.side] > 0 && !state.hidden.has(r.curve.codec));
-    plot(chart, drawn.map((r) => ({
-      type: "scatter", mode: "markers+text", x: [r[cost.side]], y: [r.bd], text: [plain(r.label)], textposition: "top center", textfont: { size: 11 }, cliponaxis: false,
+    const drawn = rows.filter((r) => finite(r.bd) && r[cost.side] > 0 && !state.hidden.has(r.curve.codec)).sort((a, b) => a[cost.side] - b[cost.side]);
+    // Names of neighbours stand above and below by turns, so that they do not meet, and point inwards.
+    const times = drawn.map((r) => Math.log(r[cost.side]));
+    const across = (k) => (times[k] - times[0]) / (times.at(-1) - times[0] || 1);
+    const inwards = (k) => (drawn.length < 2 ? "center" : across(k) < 0.25 ? "right" : across(k) > 0.75 ? "left" : "center");
+    plot(chart, drawn.map((r, k) => ({
+      type: "scatter", mode: "markers+text", x: [r[cost.side]], y: [r.bd], text: [plain(r.label)], textposition: `${k % 2 ? "bottom" : "top"} ${inwards(k)}`, textfont: { size: 11 }, cliponaxis: false,
       marker: { symbol: SYMBOLS[r.curve.style.marker], size: 12, color: colourOf(r.curve) },
       customdata: [{ title: r.label, lines: [`${significant(r.encode)} s a megapixel to encode, ${significant(r.decode)} s to decode`, `BD-rate ${number(r.bd, 1, true)} %`] }],
     })), { xaxis: { type: "log", title: { text: `${cost.side} [s a megapixel]` }, exponentformat: "none" }, yaxis: { title: { text: "BD-rate [%]" } } });
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", "Time against BD-rate; all values are in the table");
     const setting = (r, name) => (r.curve.setting[name] || []).join(", ") || "–";
-    const kmac = (r, name) => (r.network && !r.network.error ? r.network[name] : null);
+    const network = (r, name) => (r.network && !r.network.error ? r.network[name] : null);
+    const decoding = (r) => network(r, "decode_kmac_per_pixel")?.[r.curve.output] ?? null;
     const networks = rows.some((r) => r.network);
     const columns = [
       { title: "codec", text: true, value: (r) => r.label, cell: (r) => r.label },
@@ -41,9 +46,9 @@ views.cost = {
       { title: "decode [s/MP]", value: (r) => r.decode, cell: (r) => significant(r.decode) },
       { title: "BD-rate [%]", value: (r) => r.bd, cell: (r) => (r.cell ? tipped(h("span", { tabindex: "0" }, number(r.bd, 1, true)), () => bdTip(panel, "rate", anchor, r.t)) : r.t >= 0 && r.t === anchor ? "anchor" : "–") },
       ...(networks ? [
-        { title: "parameters", value: (r) => kmac(r, "parameters"), cell: (r) => (r.network?.error ? r.network.error : significant(kmac(r, "parameters"))) },
-        { title: "encode [kMAC/pixel]", value: (r) => kmac(r, "encode_kmac_per_pixel"), cell: (r) => significant(kmac(r, "encode_kmac_per_pixel")) },
-        { title: "decode [kMAC/pixel]", value: (r) => kmac(r, "decode_kmac_per_pixel"), cell: (r) => significant(kmac(r, "decode_kmac_per_pixel")) },
+        { title: "parameters", value: (r) => network(r, "parameters"), cell: (r) => (r.network?.error ? r.network.error : significant(network(r, "parameters"))) },
+        { title: "encode [kMAC/pixel]", value: (r) => network(r, "encode_kmac_per_pixel"), cell: (r) => significant(network(r, "encode_kmac_per_pixel")) },
+        { title: "decode [kMAC/pixel]", value: decoding, cell: (r) => significant(decoding(r)) },
       ] : []),
       ...["device", "threads", "workers", "batch"].map((name) => ({ title: name, text: true, value: (r) => setting(r, name), cell: (r) => setting(r, name) })),
     ];

@@ -39,7 +39,7 @@ views.matrix = {
     };
     const means = labels.map((_, t) => mean(t));
     const order = labels.map((_, i) => i).sort((a, b) => means[b] - means[a]);
-    const box = h("div", { class: "box", "aria-live": "polite" }, "Hover over a cell, or move through the matrix with the arrow keys.");
+    const box = h("div", { class: "box", "aria-live": "polite" }, "Hover over a cell, tap it, or move through the matrix with the arrow keys.");
     const tell = (a, t) => {
       const tip = bdTip(panel, kind, a, t);
       box.replaceChildren(h("b", {}, tip.title), ...tip.lines.map((line) => h("div", {}, line)), tip.list?.length ? notes(tip.list) : "");
@@ -63,7 +63,7 @@ views.matrix = {
     const name = (i, key) => h("button", { type: "button", "data-key": `matrix-${key}-${labels[i]}`, "aria-pressed": String(i === anchor),
       title: "make it the anchor", click: () => setAnchor(curveOf(panel, labels[i])) }, labels[i]);
     const grid = h("table", { class: "matrix", keydown: arrows },
-      h("caption", {}, `${axisLabel(metric)}, ${methodIn(panel)}; – no value, ! with warnings. The best codec stands first.`),
+      captioned(`${axisLabel(metric)}, ${methodIn(panel)}; – no value, ! with warnings. The best codec stands first.`),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "anchor ↓   codec →"), order.map((t) => h("th", { scope: "col" }, name(t, "column"))))),
       h("tbody", {}, order.map((a, row) => h("tr", { class: a === anchor ? "anchor" : null },
         h("th", { scope: "row" }, name(a, "row")), order.map((t, column) => cellNode(a, t, row, column))))));

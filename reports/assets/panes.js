@@ -47,16 +47,28 @@ function sheet(detail, pane, overlay = true) {
 function boxLayer(boxes, width, height) {
   const layer = svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const dashes = { lost: "7 4", invented: "2 3" };
+  const size = Math.max(9, width / (innerWidth < 640 ? 28 : viewer.mode === "side" ? 45 : 80));
+  const taken = [];     // where texts are: one that would cover another waits until one zooms in
+  const texts = [];
+  const claim = (x, y, long) => {
+    const free = taken.every(([u, v, l]) => Math.abs(v - y) > size || x + long < u || u + l < x);
+    if (free) taken.push([x, y, long]);
+    return free;
+  };
   for (const [x0, y0, x1, y1, score, label, what] of boxes) {
     if (viewer.shown[what] === false) continue;
     const colour = variable(`--${what}`);
-    const box = svg("rect", { x: x0, y: y0, width: Math.max(0, x1 - x0), height: Math.max(0, y1 - y0), fill: "none", stroke: colour, "stroke-width": 2.5, "vector-effect": "non-scaling-stroke" });
+    const box = svg("rect", { x: x0, y: y0, width: Math.max(0, x1 - x0), height: Math.max(0, y1 - y0), fill: "none", stroke: colour, style: "stroke-width: calc(2.5px / var(--scale, 1))", "vector-effect": "non-scaling-stroke" });
     if (dashes[what]) box.setAttribute("stroke-dasharray", dashes[what]);
-    const size = Math.max(9, width / 45);
-    const text = svg("text", { x: x0 + 2, y: y0 > size + 2 ? y0 - 3 : y0 + size, "font-size": size, fill: "#fff", stroke: "#000", "stroke-width": size / 6, "paint-order": "stroke" });
-    text.textContent = `${label} ${score.toFixed(2)}`;
-    layer.append(box, text);
+    const text = `${label} ${score.toFixed(2)}`;
+    const long = 0.6 * size * text.length;
+    const x = Math.max(0, Math.min(x0 + 2, width - long));
+    const places = [y0 > size + 2 ? y0 - 3 : y0 + size, y1 + size, y1 - 3];
+    const y = places.find((at) => at < height && claim(x, at, long));
+    layer.append(box);
+    texts.push(svg("text", { x, y: y ?? places[0], class: y === undefined ? "crowded" : "", style: `font-size: calc(${size}px / var(--scale, 1))` }, text));
   }
+  layer.append(...texts);
   return layer;
 }
 
@@ -82,7 +94,7 @@ function facts(detail, pane) {
     if (seen.label) fact(task, seen.lost ? `${seen.label[0]} (was ${seen.lost})` : seen.label[0]);
     if (seen.boxes && pane.curve !== ORIGINAL) {
       const count = (what) => seen.boxes.filter((box) => box[6] === what).length;
-      fact(task, count("found") ? `${count("found")} found; no prediction on the original to compare with` : `${count("kept")} kept, ${count("lost")} lost, ${count("invented")} invented`);
+      fact(task, count("found") ? `${count("found")} found; to compare with the original, run png, too` : `${count("kept")} kept, ${count("lost")} lost, ${count("invented")} invented`);
     }
     if (seen.boxes && pane.curve === ORIGINAL) fact(task, `${seen.boxes.length} found`);
     if (seen.classes && finite(seen.disagreement) && pane.curve !== ORIGINAL) fact(task, `${number(100 * seen.disagreement, 1)} % of pixels changed`);

@@ -1,7 +1,8 @@
 // Controls with accessible names, tooltips, sortable tables.
 
+/** A control below its name; a group of buttons has its own, since a label would name its first one. */
 function field(label, control) {
-  return h("label", { class: "field" }, label, control);
+  return h(control.matches(".group") ? "div" : "label", { class: "field" }, label, control);
 }
 
 /** A select: `options` are [value, text] pairs; keeps the focus over redraws by its key. */
@@ -84,6 +85,9 @@ function tipped(node, content) {
 
 // -- tables --------------------------------------------------------------------------------------
 
+/** A caption that stays in sight where its table is wider than the page. */
+const captioned = (text) => h("caption", {}, h("span", {}, text));
+
 const sorting = {};     // by table key: [column, descending]
 
 /**
@@ -110,13 +114,13 @@ function sortable(key, columns, rows, caption, sorted = [0, false]) {
   const body = order.map((row) => h("tr", { class: row.rowClass }, columns.map((column, i) =>
     h(i ? "td" : "th", { class: column.text ? null : "n", scope: i ? null : "row" }, column.cell(row)))));
   return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+    h("table", {}, captioned(caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 
 /** A plain table of texts. */
 function table(headings, rows, caption, prose = false) {
   return h("div", { class: prose ? "wide prose" : "wide", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", {}, h("caption", {}, caption),
+    h("table", {}, captioned(caption),
       h("thead", {}, h("tr", {}, headings.map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, i) => h(i ? "td" : "th", i ? {} : { scope: "row" }, cell)))))));
 }

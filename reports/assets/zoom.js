@@ -44,6 +44,9 @@ function place() {
     at.x = Math.min(0, Math.max(view.clientWidth * (1 - at.scale), at.x));
     at.y = Math.min(0, Math.max(view.clientHeight * (1 - at.scale), at.y));
     view.classList.toggle("near", at.scale > 2);
-    for (const node of view.querySelectorAll(".sheet")) node.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.scale})`;
+    for (const node of view.querySelectorAll(".sheet")) {
+      node.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.scale})`;
+      node.style.setProperty("--scale", at.scale);   // lines and texts keep their size
+    }
   }
 }

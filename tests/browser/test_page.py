@@ -288,6 +288,28 @@ def test_predictions_are_drawn_as_kept_and_lost(opened: Any) -> None:
     assert second.count() == 0
 
 
+def test_boxes_and_their_texts_keep_their_size_when_pictures_grow(opened: Any) -> None:
+    page = opened.page
+    opened.go("pictures")
+    page.wait_for_selector(".view text")
+
+    def sizes() -> list[float]:
+        return page.locator(".view").first.evaluate(
+            """view => {
+              const scale = new DOMMatrix(view.querySelector(".sheet").style.transform).a;
+              const of = (node, name) => scale * parseFloat(getComputedStyle(node)[name]);
+              return [of(view.querySelector("rect"), "strokeWidth"),
+                      of(view.querySelector("text"), "fontSize")];
+            }"""
+        )
+
+    before = sizes()
+    for _ in range(3):
+        page.keyboard.press("+")
+    assert "scale(1)" not in page.locator(".sheet").first.get_attribute("style")
+    assert sizes() == pytest.approx(before, rel=0.01)
+
+
 def test_a_point_of_the_scatter_opens_its_picture(opened: Any) -> None:
     page = opened.page
     opened.go("images")
@@ -322,6 +344,9 @@ def test_every_control_has_a_name(opened: Any) -> None:
     for tab in TABS:
         opened.go(tab)
         assert [n for n in opened.page.evaluate(nameless) if "modebar" not in n] == []
+    opened.go("pictures")
+    # The first of a group, which a label around the group would give the label's name.
+    assert opened.page.get_by_role("button", name="side by side", exact=True).is_visible()
 
 
 def test_failures_partial_points_and_the_command_stand_in_provenance(opened: Any) -> None:
