@@ -157,11 +157,6 @@ def test_a_file_that_is_not_text_is_refused(app: typer.Typer, files: tuple[str, 
     assert "not a text file" in refused(app, *files)
 
 
-def test_help_shows_an_example(app: typer.Typer) -> None:
-    text = CliRunner().invoke(app, ["bd", "--help"]).output
-    assert "Example: workbench bd jpeg.csv webp.csv" in text
-
-
 def test_the_command_is_listed_without_loading_scipy() -> None:
     code = "import sys, workbench.cli.bd; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

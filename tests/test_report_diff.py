@@ -125,9 +125,13 @@ def test_the_command_prints_tables_and_json(tmp_path: Path) -> None:
     make(tmp_path / "a")
     make(tmp_path / "b", factor=0.9)
     arguments = ["diff", str(tmp_path / "a"), str(tmp_path / "b")]
-    printed = CliRunner().invoke(app, arguments)
+    printed = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"})
     assert printed.exit_code == 0, printed.output
     assert "20 values compared: 15 the same, 5 changed, 5 of them significantly" in printed.output
     assert "significant" in printed.output
     found: dict[str, Any] = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert len(found["changes"]) == POINTS
+    for row in found["changes"]:
+        assert f" {row['codec']} " in printed.output
+        assert f" {row['point']} " in printed.output
+        assert f" {row['quantity']} " in printed.output

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workbench.cli.options import AsJson, print_json
 from workbench.errors import WorkbenchError, did_you_mean
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def bd(
         list[str] | None,
         typer.Option(help="Quality column where lower is better, such as lpips; repeatable."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare two rate-distortion curves given as CSV files with a header.
 
@@ -57,7 +57,7 @@ def bd(
     order. BD-rate is the average rate difference at equal quality in percent (negative: the test
     needs less), BD-quality the average quality difference at equal rate.
 
-    Example: workbench bd jpeg.csv webp.csv --metric psnr_db --metric lpips --lower-is-better lpips
+    Example: `workbench bd jpeg.csv webp.csv --metric lpips --lower-is-better lpips`
     """
     from workbench import bd as deltas
 
@@ -93,7 +93,7 @@ def bd(
             {"metric": name, "bd_rate_percent": r.to_dict(), "bd_quality": q.to_dict()}
             for name, r, q in rows
         ]
-        typer.echo(json.dumps(plain, indent=2, allow_nan=False))
+        print_json(plain)
     else:
         _print(rows, method, anchor, test)
 

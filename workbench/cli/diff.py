@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SHOWN = 20
+NAMES = ("codec", "point", "output", "quantity", "metric", "plugin", "dataset")
 
 
 def diff(
@@ -110,9 +111,10 @@ def _table(
     listed = list(rows)
     if not listed:
         return
-    table = Table(title=Text(title), box=SIMPLE, title_justify="left")
+    table = Table(title=Text(title), box=SIMPLE, title_justify="left", padding=(0, 1, 0, 0))
     for heading in headings:
-        table.add_column(heading)
+        # In narrow terminals numbers are broken before names are, and nothing is left out.
+        table.add_column(heading, overflow="fold", no_wrap=heading in NAMES)
     for row in listed[:most]:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
@@ -125,7 +127,7 @@ def _number(value: float | None) -> str:
 
 
 def _interval(row: dict[str, Any]) -> str:
-    return "–" if row["low"] is None else f"{row['low']:+.3g} … {row['high']:+.3g}"
+    return "–" if row["low"] is None else f"{row['low']:+.3g} to {row['high']:+.3g}"
 
 
 def _mark(row: dict[str, Any]) -> str:
