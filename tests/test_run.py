@@ -21,6 +21,7 @@ from workbench.container import Stream
 from workbench.errors import WorkbenchError
 from workbench.runner import Options, execute
 from workbench.store import Store
+from workbench.timing import in_batches
 
 PluginFile = Callable[[str, str], Path]
 GOOD = (
@@ -193,6 +194,19 @@ def test_one_faulty_picture_fails_alone(
     assert (others["rate_bpp"] > 0).all()
     again = execute(options)
     assert (again.n_measured, again.n_failed_before) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "gave NoneType, must be a list of 1"),
+        (np.zeros(1), "gave ndarray, must be a list of 1"),
+        ([b"", b""], "gave 2 results for 1 pictures"),
+    ],
+)
+def test_a_batch_that_is_no_list_or_of_another_length_is_told(given: object, message: str) -> None:
+    [result] = in_batches(lambda some: given, ["picture"], 1, "cpu")  # type: ignore[arg-type,return-value]
+    assert str(result) == message
 
 
 def test_a_decoder_that_gives_the_wrong_size_fails_by_name(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,8 @@ class _Folder(Blobs):
                 return
         except OSError:
             pass  # it is not there yet, or writing will tell
-        part = f"{target}.{os.getpid()}.part"
+        # Not the process number: machines that share a folder may have the same.
+        part = f"{target}.{uuid.uuid4().hex[:8]}.part"
         try:
             try:
                 file = open(part, "wb")  # noqa: SIM115

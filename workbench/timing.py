@@ -54,7 +54,9 @@ def _measured(
     values = work(some)
     _synchronise(device)
     seconds = (time.perf_counter() - start) / len(some)
-    if not isinstance(values, Sequence) or len(values) != len(some):
+    if not isinstance(values, Sequence):
+        raise PluginError(f"gave {type(values).__name__}, must be a list of {len(some)}")
+    if len(values) != len(some):
         raise PluginError(f"gave {len(values)} results for {len(some)} pictures")
     return [Timed(value, seconds, len(some)) for value in values]
 
