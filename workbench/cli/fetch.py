@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from workbench import registry
-from workbench.cli.options import AsJson, DataRoot, Plugins, print_json, transfer_bar
+from workbench.cli.bars import transfer_bar
+from workbench.cli.options import AsJson, DataRoot, Plugins, print_json
 
 
 def fetch(

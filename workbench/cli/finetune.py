@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from workbench.cli.bars import Bar
 from workbench.cli.options import AsJson, DataRoot, Device, Plugins, Threads, print_json
 
 
@@ -54,8 +55,12 @@ def finetune(
         seed, device, threads, str(data_root) if data_root else None, tuple(plugin or ()),
     )  # fmt: skip
     try:
-        with _Bar(quiet=as_json) as bar:
-            full, path = train(options, bar.update)
+        with Bar(quiet=as_json) as bar:
+
+            def show(stage: str, done: int, total: int, loss: float | None) -> None:
+                bar.update(stage, done, total, "" if loss is None else f"loss {loss:.4g}")
+
+            full, path = train(options, show)
     except KeyboardInterrupt:
         print(f"workbench: stopped; call it again to go on from the checkpoint in {out}",
               file=sys.stderr)  # fmt: skip
@@ -64,44 +69,3 @@ def finetune(
         print_json({"task": full, "path": str(path)})
     else:
         typer.echo(f"{path}\nNext: workbench run --tasks {task},{full} --codecs {codec} ...")
-
-
-class _Bar:
-    """Progress of coding and of training, with the loss, on stderr."""
-
-    def __init__(self, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[loss]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=quiet,
-        )
-        self._stages: dict[str, Any] = {}
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-
-    def update(self, stage: str, done: int, total: int, loss: float | None) -> None:
-        # Not before: errors of what was asked for are to stand alone on their line.
-        self._progress.start()
-        if stage not in self._stages:
-            self._stages[stage] = self._progress.add_task(stage, total=total, loss="")
-        shown = "" if loss is None else f"loss {loss:.4g}"
-        self._progress.update(self._stages[stage], completed=done, total=total, loss=shown)

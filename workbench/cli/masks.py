@@ -9,6 +9,7 @@ import typer
 
 from workbench import registry
 from workbench.cli import complete
+from workbench.cli.bars import Bar
 from workbench.cli.options import AsJson, DataRoot, Device, Plugins, Threads, print_json
 from workbench.errors import WorkbenchError
 
@@ -69,8 +70,10 @@ def masks(
         segmenter, dataset, out, alpha, annotations, device, threads, tuple(plugin or ()),
         str(data_root) if data_root else None, limit,
     )  # fmt: skip
-    with _Bar(segmenter, quiet=as_json) as bar:
-        failed = make_masks(job, workers, bar.update)
+    with Bar(quiet=as_json) as bar:
+        failed = make_masks(
+            job, workers, lambda done, total, name: bar.update(segmenter, done, total, name)
+        )
     if preview:
         contact_sheet(job, preview)
     if as_json:
@@ -101,41 +104,3 @@ def _list(found: registry.Registry, as_json: bool) -> None:
         reason = entry["unavailable"]
         note = f"  [not available here: {reason}]" if reason else ""
         typer.echo(f"{entry['name']:{width}}  {entry['kind']}: {entry['about']}{note}")
-
-
-class _Bar:
-    """A progress bar on stderr."""
-
-    def __init__(self, what: str, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[name]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=quiet,
-        )
-        self._task = self._progress.add_task(what, total=None, name="")
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-
-    def update(self, done: int, total: int, name: str) -> None:
-        # Not before: errors of the segmenter and dataset are to stand alone on their line.
-        self._progress.start()
-        self._progress.update(self._task, completed=done, total=total, name=name)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,28 +38,3 @@ BlobsPlace = Annotated[
 def print_json(value: Any) -> None:
     """Print JSON that any parser takes: no NaN, no infinities."""
     typer.echo(json.dumps(value, indent=1, allow_nan=False))
-
-
-@contextmanager
-def transfer_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a download's bytes, rate and remaining time on stderr."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

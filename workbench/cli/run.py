@@ -11,6 +11,7 @@ import typer
 
 from workbench.api import Executor, Reference
 from workbench.cli import complete
+from workbench.cli.bars import Bar
 from workbench.cli.options import (
     AsJson,
     BlobsPlace,
@@ -90,8 +91,11 @@ def run(
         retry_failed, timeout, reference, executor, address, memory, shard, blobs,
     )  # fmt: skip
     try:
-        with _Bar(quiet=as_json) as bar:
-            summary = execute(options, bar.update)
+        with Bar(quiet=as_json, unit="cells") as bar:
+            summary = execute(
+                options,
+                lambda done, total, what: bar.update("run", done, total, label=f"{what:24.24}"),
+            )
     except KeyboardInterrupt:
         print(f"workbench: stopped; finished cells are in {out}, run again to go on",
               file=sys.stderr)  # fmt: skip
@@ -111,45 +115,3 @@ def run(
             typer.echo(f"Next: workbench merge {out} OTHERS... --out WHOLE, then run into WHOLE")
         else:
             typer.echo(f"Next: workbench report {out}")
-
-
-class _Bar:
-    """A progress bar with rate and remaining time, on stderr."""
-
-    def __init__(self, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=quiet,
-        )
-        self._task = self._progress.add_task("planning", total=None, rate="")
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-
-    def update(self, done: int, total: int, what: str) -> None:
-        # Not before: errors of planning are to stand alone on their line.
-        self._progress.start()
-        speed = self._progress.tasks[0].speed
-        rate = f"{speed:.1f} cells/s" if speed else ""
-        self._progress.update(
-            self._task, completed=done, total=total, description=f"{what:24.24}", rate=rate
-        )

@@ -12,6 +12,7 @@ import typer
 from workbench import registry
 from workbench.api import Dataset
 from workbench.cli import complete
+from workbench.cli.bars import Bar
 from workbench.cli.options import AsJson, DataRoot, Plugins, print_json
 from workbench.errors import WorkbenchError
 
@@ -89,7 +90,14 @@ def train(
         dataset = found.dataset(held_out, root)
         items = [item for item in dataset.items() if not item.error][:held_out_limit]
         pictures = [dataset.load(item) for item in items]
-    with _Bar(recipe, quiet=as_json) as bar:
+    # Of several processes, one a device, the first shows it.
+    quiet = as_json or int(os.environ.get("LOCAL_RANK", 0)) > 0
+    with Bar(quiet=quiet, count=False) as bar:
+
+        def show(share: float, step: int, figures: Mapping[str, float]) -> None:
+            note = f"step {step}, loss {figures['loss']:.4g}"
+            bar.update(Path(recipe).stem, share, 1.0, note)
+
         job = TrainJob(
             data=_pictures(found, data, root),
             out=out,
@@ -100,7 +108,7 @@ def train(
             device=device,
             devices=devices,
             tensorboard=tensorboard,
-            report=bar.update,
+            report=show,
         )
         outcome = trainer().train(recipe, job)
     if as_json:
@@ -143,42 +151,3 @@ def _list(found: registry.Registry, as_json: bool) -> None:
     width = max((len(name) for name in recipes), default=0)
     for name, entry in sorted(recipes.items()):
         typer.echo(f"{name:{width}}  {entry['about']}")
-
-
-class _Bar:
-    """A progress bar over the budget with the last figures, on stderr; one process shows it."""
-
-    def __init__(self, recipe: str, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=quiet or int(os.environ.get("LOCAL_RANK", 0)) > 0,
-        )
-        self._task = self._progress.add_task(Path(recipe).stem, total=1.0, figures="")
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-
-    def update(self, share: float, step: int, figures: Mapping[str, float]) -> None:
-        # Not before: errors of the recipe and the data are to stand alone on their line.
-        self._progress.start()
-        shown = f"step {step}, loss {figures['loss']:.4g}"
-        self._progress.update(self._task, completed=share, figures=shown)

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from workbench import registry, weights
-from workbench.cli.options import AsJson, Plugins, print_json, transfer_bar
+from workbench.cli.bars import transfer_bar
+from workbench.cli.options import AsJson, Plugins, print_json
 from workbench.errors import PluginError, WeightsError, did_you_mean
 from workbench.weights import WeightFile
 
