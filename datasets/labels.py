@@ -73,20 +73,6 @@ def _read(path: Path, width: int, height: int) -> NDArray[np.int32]:
     return labels
 
 
-def list_files(folder: Path, pattern: str) -> list[Path]:
-    """Return the files of a folder that match, by name.
-
-    Raises:
-        DatasetError: no such folder, or none matches.
-    """
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder")
-    files = sorted(folder.glob(pattern))
-    if not files:
-        raise DatasetError(f"{folder}: no {pattern} in it")
-    return files
-
-
 def boxes_target(
     item: Item, annotations: Iterable[dict[str, Any]], categories: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
