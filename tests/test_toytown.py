@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 
 from workbench.errors import DatasetError
 from workbench_datasets.toytown import truth
-from workbench_datasets.toytown.classes import BY_NAME, CLASSES, STUFF, VOID
+from workbench_datasets.toytown.classes import BY_NAME, CLASSES, VOID
 from workbench_datasets.toytown.dataset import VAL_SCENES, Toytown, ToytownStream
 from workbench_datasets.toytown.scene import SMALLEST_AREA_PX, Scene, render
 
@@ -120,7 +120,7 @@ def test_val_shows_every_class_and_every_light(scenes: Sequence[Scene]) -> None:
 
 def test_run_lengths_are_what_pycocotools_makes_of_the_mask(scenes: Sequence[Scene]) -> None:
     scene = max(scenes[:8], key=lambda s: len(s.objects))
-    for entry in truth.instance_annotations(scene, 1):
+    for entry in truth.instance_annotations(scene):
         mask = scene.instances == scene.instances[_inside(scene, entry["id"])]
         packed = coco_mask.frPyObjects(entry["segmentation"], 320, 512)
         assert np.array_equal(coco_mask.decode(packed).astype(bool), mask)
@@ -142,25 +142,6 @@ def test_panoptic_segments_cover_all_but_void(scenes: Sequence[Scene]) -> None:
             mask = ids == segment["id"]
             assert mask.sum() == segment["area"]
             assert set(scene.semantic[mask]) == {segment["category_id"] - 1}
-
-
-def test_panoptic_colours_give_the_ids_back() -> None:
-    # 70000 = 112 + 17 * 256 + 1 * 65536.
-    png = truth.panoptic_png(np.array([[70000, 5]], np.int32))
-    assert png.tolist() == [[[112, 17, 1], [5, 0, 0]]]
-
-
-def test_coco_dictionaries_count_ids_across_images(scenes: Sequence[Scene]) -> None:
-    coco = truth.coco_instances(scenes[:3])
-    ids = [a["id"] for a in coco["annotations"]]
-    assert ids == list(range(1, len(ids) + 1))
-    assert {a["image_id"] for a in coco["annotations"]} <= {1, 2, 3}
-    crowds = sum(a["iscrowd"] for a in coco["annotations"])
-    assert crowds == sum(len(s.remnants) for s in scenes[:3])
-    panoptic, maps = truth.coco_panoptic(scenes[:3])
-    assert len(panoptic["annotations"]) == len(maps) == 3
-    assert [c["id"] for c in panoptic["categories"]] == list(range(1, 12))
-    assert sum(not c["isthing"] for c in panoptic["categories"]) == len(STUFF)
 
 
 def test_the_dataset_gives_pictures_and_all_its_targets() -> None:

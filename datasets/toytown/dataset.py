@@ -71,8 +71,8 @@ class _Toytown(workbench.Dataset):
         scene = self.scene(item)
         if kind == "boxes":
             return {
-                "image": truth.image_entry(scene, 1),
-                "annotations": truth.instance_annotations(scene, 1),
+                "image": truth.image_entry(scene),
+                "annotations": truth.instance_annotations(scene),
                 "categories": truth.categories(THINGS),
             }
         if kind == "semantic":
