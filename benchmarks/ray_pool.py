@@ -19,47 +19,7 @@ from common import tell
 
 from workbench.runner import Options, execute
 
-PLUGIN = '''
-import hashlib, time
-import numpy as np
-import workbench
-
-class MadeUp(workbench.Dataset):
-    """As many 8x8 pictures as are asked for."""
-    name = "made-up"
-    scheme = True
-
-    def items(self):
-        return [
-            workbench.Item(f"{n:06d}", hashlib.sha256(b"%d" % n).hexdigest(), 8, 8)
-            for n in range(int(self.argument))
-        ]
-
-    def load(self, item):
-        return np.random.default_rng(int(item.name)).integers(0, 256, (8, 8, 3), np.uint8)
-
-class Spin(workbench.Codec):
-    """The picture's bytes, after some work."""
-    name = "spin"
-    points = workbench.points("n", range(1, 11))
-
-    def encode(self, image, point):
-        end = time.process_time() + CELL_S
-        while time.process_time() < end:
-            pass
-        return bytes(point.n) + image.tobytes()
-
-    def decode(self, stream, output):
-        return np.frombuffer(stream[-192:], np.uint8).reshape(8, 8, 3)
-
-@workbench.hookimpl
-def workbench_codecs():
-    return [Spin]
-
-@workbench.hookimpl
-def workbench_datasets():
-    return [MadeUp]
-'''
+PLUGIN = Path(__file__).with_name("made_up.py")
 POINTS = 10
 
 
@@ -70,16 +30,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
     args = parser.parse_args()
+    os.environ["CELL_MS"] = str(args.cell_ms)  # workers and a cluster started here inherit it
     import ray
 
     with tempfile.TemporaryDirectory() as folder:
-        plugin = Path(folder) / "spin.py"
-        plugin.write_text(PLUGIN.replace("CELL_S", str(args.cell_ms / 1000)))
 
         def seconds(name: str, executor: str, cells: int) -> float:
             options = Options(
                 "spin", "", f"made-up:{cells // POINTS}", Path(folder) / name,
-                plugins=(str(plugin),), workers=args.workers, executor=executor,
+                plugins=(str(PLUGIN),), workers=args.workers, executor=executor,
             )  # fmt: skip
             start = time.perf_counter()
             done = execute(options)

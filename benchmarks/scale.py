@@ -23,56 +23,7 @@ from pathlib import Path
 
 from common import tell
 
-PLUGIN = '''
-import hashlib
-import numpy as np
-import workbench
-
-class MadeUp(workbench.Dataset):
-    """As many 8x8 pictures as are asked for."""
-    name = "made-up"
-    scheme = True
-
-    def items(self):
-        return [
-            workbench.Item(f"{n:06d}", hashlib.sha256(b"%d" % n).hexdigest(), 8, 8)
-            for n in range(int(self.argument))
-        ]
-
-    def load(self, item):
-        return np.random.default_rng(int(item.name)).integers(0, 256, (8, 8, 3), np.uint8)
-
-class Copy(workbench.Codec):
-    """The picture's bytes."""
-    name = "copy"
-    points = workbench.points("n", range(1, 11))
-
-    def encode(self, image, point):
-        return bytes(point.n) + image.tobytes()
-
-    def decode(self, stream, output):
-        return np.frombuffer(stream[-192:], np.uint8).reshape(8, 8, 3)
-
-class Count(workbench.QualityTask):
-    """Samples that differ."""
-    name = "count"
-    metrics = (workbench.Metric("n_different", "Differ", "samples that differ"),)
-
-    def compare(self, originals, images):
-        return [{"n_different": float((a != b).sum())} for a, b in zip(originals, images)]
-
-@workbench.hookimpl
-def workbench_codecs():
-    return [Copy]
-
-@workbench.hookimpl
-def workbench_datasets():
-    return [MadeUp]
-
-@workbench.hookimpl
-def workbench_tasks():
-    return [Count]
-'''
+PLUGIN = Path(__file__).with_name("made_up.py")
 CHILD = """
 import json, resource, sys, time
 from workbench.runner import Options, execute
@@ -96,7 +47,7 @@ from workbench import plan
 from workbench.selection import Options, select
 from workbench.store import Store
 chosen = select(Options("copy", "count", sys.argv[2], plugins=(sys.argv[1],)))
-with Store(Path(sys.argv[1]).parent / "empty", write=True) as store:
+with Store(Path(sys.argv[3]) / "empty", write=True) as store:
     start = time.perf_counter()
     plan.make(store, chosen.codecs, chosen.tasks, chosen.items)
     print(time.perf_counter() - start)
@@ -105,7 +56,7 @@ POINTS = 10
 
 
 def run_child(scratch: Path, script: str, *arguments: str) -> str:
-    command = [sys.executable, str(scratch / script), str(scratch / "plugin.py"), *arguments]
+    command = [sys.executable, str(scratch / script), str(PLUGIN), *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -123,7 +74,6 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        (scratch / "plugin.py").write_text(PLUGIN)
         (scratch / "child.py").write_text(CHILD)
         (scratch / "planner.py").write_text(PLANNER)
         a_cell, mib = {}, {}
@@ -143,7 +93,8 @@ def main() -> None:
         [again] = child(scratch, "whole", [args.finished // POINTS], 0)
         assert again["measured"] == 0, again
         shutil.rmtree(scratch / f"whole-{args.finished // POINTS}")
-        plan_s = float(run_child(scratch, "planner.py", f"made-up:{args.finished // POINTS}"))
+        pictures = f"made-up:{args.finished // POINTS}"
+        plan_s = float(run_child(scratch, "planner.py", pictures, str(scratch)))
         tell("scale_finished", cells=args.finished, plan_s=plan_s, first_s=first["wall_s"],
              again_s=again["wall_s"], again_cpu_s=again["cpu_s"], again_mib=again["mib"],
              load=os.getloadavg()[0])  # fmt: skip

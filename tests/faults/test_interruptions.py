@@ -15,6 +15,8 @@ from workbench import rows
 from workbench.runner import Options, execute
 from workbench.store import Store
 
+from .conftest import children_of
+
 SLOW = """
 import os, time, zlib
 import numpy as np
@@ -110,20 +112,6 @@ def test_workers_end_when_the_host_is_killed(command: Sequence[str], tmp_path: P
     while any(alive(child) for child in children) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert [child for child in children if alive(child)] == []
-
-
-def children_of(pid: int) -> list[int]:
-    if not Path("/proc").is_dir():
-        pytest.skip("lists processes through /proc")
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it ended in between
-        if int(fields[1]) == pid:
-            found.append(int(path.parent.name))
-    return found
 
 
 def alive(pid: int) -> bool:
