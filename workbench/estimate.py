@@ -60,8 +60,8 @@ class Rates:
         self.n_bytes |= _a_pixel(coded, "n_bytes", ["codec", "point"])
         decoded = store.frame("decoded").merge(cells, on="key").dropna(subset="decode_s")
         self.decode |= _a_pixel(decoded, "decode_s", ["codec", "point", "output"])
-        scores = store.frame("scores").drop_duplicates(["key", "output", "task"])
-        scores = scores.merge(cells, on="key").dropna(subset="predict_s")
+        scores = store.frame("scores").dropna(subset="predict_s")
+        scores = scores.drop_duplicates(["key", "output", "task"]).merge(cells, on="key")
         self.predict |= _a_pixel(scores, "predict_s", ["task"])
 
     def seconds(self, job: Job) -> tuple[float, bool]:
