@@ -153,7 +153,7 @@ function drawStage(main, detail) {
     field("Show", choice("mode", "How pictures are shown", [["side", "side by side"], ["slider", "slider"], ["difference", "difference"]], viewer.mode, (mode) => set({ mode }))),
     h("div", { class: "group", role: "group", "aria-label": "Zoom" }, button("zoom-out", MINUS, () => zoom(1 / 1.5), { "aria-label": "Zoom out" }), button("zoom-fit", "1:1", pixels, { "aria-label": "One picture pixel a screen pixel" }), button("zoom-whole", "whole", () => { viewer.at = { scale: 1, x: 0, y: 0 }; place(); }), button("zoom-in", "+", () => zoom(1.5), { "aria-label": "Zoom in" })),
     tasks.length ? field("Predictions of", select("task", [...tasks.map((t) => [t, t]), ["", "none"]], viewer.task, (task) => set({ task }))) : "",
-    viewer.task && boxes ? [toggle("kept", "kept"), toggle("lost", "lost"), toggle("invented", "invented")] : "",
+    viewer.task && boxes ? h("div", { class: "row" }, toggle("kept", "kept"), toggle("lost", "lost"), toggle("invented", "invented")) : "",
     viewer.task && maps ? [check("show-classes", "classes", viewer.shown.classes, (on) => { viewer.shown.classes = on; redraw(); }), seen.some((t) => t.changed) ? check("show-changed", "changed pixels", viewer.shown.changed, (on) => { viewer.shown.changed = on; redraw(); }) : ""] : "",
     viewer.mode === "side" ? button("add-pane", "Add picture", () => { viewer.panes.push({ ...viewer.panes.at(-1) }); redraw(); }, { disabled: viewer.panes.length > 3 }) : ""));
   const stage = h("div", { class: "stage" });
