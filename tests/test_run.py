@@ -336,7 +336,7 @@ def test_a_task_without_its_ground_truth_is_refused_if_named(photos: Path, tmp_p
     )
     options = Options("jpeg@50", "boxes-task", f"folder:{photos}", tmp_path / "run",
                       plugins=(str(file),))  # fmt: skip
-    with pytest.raises(WorkbenchError, match="boxes-task needs ground truth 'boxes'"):
+    with pytest.raises(WorkbenchError, match="'boxes'; .* --reference self"):
         execute(options)
 
 

@@ -113,7 +113,10 @@ def _fits(target: str, targets: Sequence[str], options: Options, name: str) -> b
     asked = options.tasks if isinstance(options.tasks, str) else ",".join(options.tasks)
     if name in asked.split(","):
         have = ", ".join(targets) or "none"
-        raise WorkbenchError(f"{name} needs ground truth {target!r}; {options.dataset} has {have}")
+        raise WorkbenchError(
+            f"{name} needs ground truth {target!r}; {options.dataset} has {have}: take "
+            "another dataset, or --reference self, what the task sees on the originals"
+        )
     return False
 
 
