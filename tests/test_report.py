@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from workbench import plain, rows
 from workbench.api import Metric
-from workbench.cli.report import report
+from workbench.cli.report import rate_range, report
 from workbench.errors import WorkbenchError
 from workbench.scoring import resampling_counts
 from workbench.store import Store
@@ -477,6 +477,28 @@ def test_an_unknown_anchor_metric_method_or_aggregation_is_refused_with_the_near
     ):
         with pytest.raises(WorkbenchError, match=message):
             make_report(loaded, **options)
+
+
+def test_a_range_of_rates_leaves_out_points_by_their_mean_rate(
+    tmp_path: Path, make_report: Any
+) -> None:
+    run = Run(tmp_path / "run")
+    curve(run, "webp", 0.5)
+    curve(run, "jpeg")
+    loaded = run.write()
+    # Bytes are 1 to 4 hundredths of the pixels times 2^p: jpeg has 0.2 bpp times 2^p, webp half.
+    made = make_report(loaded, rates=(0.3, 1.0))
+    points = [(r["codec"], r["point"]) for r in made.rd["rows"]]
+    assert sorted(points) == [("jpeg", "q1"), ("jpeg", "q2"), ("webp", "q2"), ("webp", "q3")]
+    assert "only points from 0.3 to 1 bpp, mean of the pictures: 6 are left out" in made.notes
+    for rates, message in (
+        ((4.0, 5.0), r"no point lies there; rates here are 0.1 to 3.2 bpp"),
+        ((1.0, 0.1), "the lower one first"),
+    ):
+        with pytest.raises(WorkbenchError, match=message):
+            make_report(loaded, rates=rates)
+    with pytest.raises(WorkbenchError, match="must be two rates in bpp with two dots between"):
+        rate_range("1")
 
 
 def test_an_empty_run_and_a_blocked_folder_are_refused(tmp_path: Path) -> None:

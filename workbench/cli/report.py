@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workbench.cli.bars import Bar
 from workbench.cli.options import AsJson, DataRoot, Plugins, print_json
 from workbench.errors import WorkbenchError
 
@@ -33,6 +34,10 @@ def report(
     method: Annotated[
         str, typer.Option(help="BD method with intervals: `pchip`, `cubic` or `akima`.")
     ] = "pchip",
+    rates: Annotated[
+        str | None,
+        typer.Option(metavar="LOW..HIGH", help="Only points between these rates: `0.1..0.8` bpp."),
+    ] = None,
     log_rate: Annotated[
         bool, typer.Option("--log-rate", help="Logarithmic rate axis in the figures.")
     ] = False,
@@ -60,20 +65,19 @@ def report(
     from workbench import registry, rows
     from workbench_reports import Gallery, Options, comparable, write
 
-    console = Console(stderr=True)
     known = rows.metrics_of(registry.load(plugin or ()))
     comparable(folders)
     loaded = rows.load(*folders)
     options = Options(
-        anchor, tuple(metric or ()), aggregation, method, log_rate, tuple(reference or ()),
-        pictures=how_many("--pictures", pictures),
+        anchor, tuple(metric or ()), aggregation, method, rate_range(rates), log_rate,
+        tuple(reference or ()), pictures=how_many("--pictures", pictures),
         picture_points=how_many("--picture-points", picture_points),
     )  # fmt: skip
     gallery = Gallery(folders, loaded, plugin or (), str(data_root) if data_root else None)
-    with console.status("reading") as status:
+    with Bar(quiet=as_json, transient=True) as bar:
         result = write(
             loaded, known, out or folders[0] / "report", options,
-            lambda done, total, what: status.update(f"{done}/{total} {what}"), gallery,
+            lambda done, total, what: bar.update("report", done, total, label=what), gallery,
         )  # fmt: skip
     if as_json:
         print_json({"rd": result.rd, "bd": result.bd})
@@ -94,6 +98,23 @@ def how_many(option: str, text: str) -> int | None:
     if not text.isdecimal():
         raise WorkbenchError(f"{option} {text!r}: must be a whole number from 0, or all")
     return int(text)
+
+
+def rate_range(text: str | None) -> tuple[float, float] | None:
+    """Return both ends of ``LOW..HIGH``; None for none.
+
+    Raises:
+        WorkbenchError: it is no such text.
+    """
+    if text is None:
+        return None
+    low, _, high = text.partition("..")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise WorkbenchError(
+            f"--rates {text!r}: must be two rates in bpp with two dots between, as 0.1..0.8"
+        ) from None
 
 
 def _print(console: Console, result: Any) -> None:
