@@ -34,7 +34,7 @@ def error_of(done: subprocess.CompletedProcess[str]) -> str:
     """The one line of a user's error."""
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    [line] = done.stderr.strip().splitlines()
+    [line] = done.stderr.splitlines()
     return line
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,12 @@ def merge(
     folders: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     blobs: str | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> Merged:
     """Add run directories to ``out``, which may hold a run already. Nothing is measured.
 
     Where two hold the same cell the later one wins, but a failure never replaces a result.
+    ``progress`` is called with rows of a table done, rows in all, and what is being merged.
 
     Raises:
         StoreError: a folder is no run directory or damaged, or ``out`` cannot be written.
@@ -46,11 +48,13 @@ def merge(
         for source in sources:
             for table in TABLES:
                 found = list(_wanted(source, target, table))
-                whole = [row for row in found if _copied(source, target, row, table, kept)]
-                damaged += len(found) - len(whole)
-                n_rows += len(whole)
-                for start in range(0, len(whole), ROWS_AT_ONCE):
-                    target.append(table, whole[start : start + ROWS_AT_ONCE])
+                for start in range(0, len(found), ROWS_AT_ONCE):
+                    progress(start, len(found), f"{source.path}: {table}")
+                    some = found[start : start + ROWS_AT_ONCE]
+                    whole = [row for row in some if _copied(source, target, row, table, kept)]
+                    target.append(table, whole)
+                    damaged += len(some) - len(whole)
+                    n_rows += len(whole)
             for dataset, items in source.items().items():
                 target.add_items(dataset, items)
             for run, row in source.runs().items():

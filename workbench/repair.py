@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,13 @@ class Repair:
     n_blobs: int
 
 
-def repair(folder: str | os.PathLike[str]) -> Repair:
+def repair(
+    folder: str | os.PathLike[str],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Repair:
     """Set damaged files aside and remove damaged blobs: the next run redoes what they held.
+
+    ``progress`` is called with blobs read, and blobs in all.
 
     Raises:
         StoreError: no run directory, or a run is writing to it.
@@ -44,13 +50,12 @@ def repair(folder: str | os.PathLike[str]) -> Repair:
             if row["resamples"]:
                 users.setdefault(row["resamples"], set()).add(f"{row['codec']}@{row['point']} set")
         cells: set[str] = set()
-        n_damaged = 0
-        for sha256, used in users.items():
+        for number, (sha256, used) in enumerate(users.items()):
+            progress(number, len(users))
             try:
                 store.blob(sha256)
             except StoreError as error:
                 store.damaged.append(str(error))
                 store.blobs.discard(sha256)
                 cells |= used
-                n_damaged += 1
         return Repair(store.damaged, sorted(cells), len(users))

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 class Bar:
     """The progress of a command's stages, a line each.
 
-    With a unit the note is the rate, "3.2 cells/s"; without a count a share is shown.
+    With a unit the note is the rate, "3.2 cells/s"; without a count a share is shown. A transient
+    one leaves nothing behind.
     """
 
-    def __init__(self, *, quiet: bool, unit: str = "", count: bool = True) -> None:
+    def __init__(
+        self, *, quiet: bool, unit: str = "", count: bool = True, transient: bool = False
+    ) -> None:
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -34,6 +37,7 @@ class Bar:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             quiet=quiet,
+            transient=transient,
         )
         self._unit = unit
         self._stages: dict[str, TaskID] = {}
@@ -42,7 +46,8 @@ class Bar:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        if self._stages:  # one that never began would print an empty line
+            self._progress.stop()
 
     def update(
         self, stage: str, done: float, total: float, note: str = "", label: str = ""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.bars import Bar
 from workbench.cli.options import AsJson, BlobsPlace, print_json
 
 
@@ -26,7 +27,11 @@ def merge(
     """
     from workbench.merging import merge as together
 
-    found = together(folders, out, blobs)
+    with Bar(quiet=as_json, transient=True) as bar:
+        found = together(
+            folders, out, blobs,
+            lambda done, total, what: bar.update("merge", done, total, label=what),
+        )  # fmt: skip
     if as_json:
         print_json(asdict(found))
         return

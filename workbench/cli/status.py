@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.cli.bars import Bar
 from workbench.cli.options import AsJson, print_json
 
 SHOWN = 5  # errors, the commonest first
@@ -65,7 +66,8 @@ def _print(folder: Path, found: dict[str, Any]) -> None:
 def _repair(folder: Path, as_json: bool) -> None:
     from workbench.repair import repair
 
-    found = repair(folder)
+    with Bar(quiet=as_json, unit="files", transient=True) as bar:
+        found = repair(folder, lambda done, total: bar.update("reading", done, total))
     if as_json:
         print_json(asdict(found))
         return
