@@ -316,6 +316,7 @@ def test_a_point_of_the_scatter_opens_its_picture(opened: Any) -> None:
     page.get_by_label("A, across").select_option(label="jpeg quality10")
     page.get_by_label("B, up").select_option(label="webp quality50")
     over(page, page.locator(".scatterlayer .point").first)
+    page.locator("#tip").wait_for(state="visible")  # the chart takes clicks where it saw the mouse
     page.mouse.down()
     page.mouse.up()
     page.wait_for_selector('#tab-pictures[aria-selected="true"]')
