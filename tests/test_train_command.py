@@ -38,6 +38,7 @@ threads: 1
 network: {latent_channels: 20, hyper_channels: 8, widths: [8, 12], depths: [1, 1, 0]}
 objective: {name: edges, alpha: 0.5, radius: 1, floor: 0.1}
 """
+WITHOUT_MASKS = RECIPE.replace("{name: edges, alpha: 0.5, radius: 1, floor: 0.1}", "{name: mse}")
 
 
 @pytest.fixture
@@ -61,6 +62,13 @@ def masks(tmp_path: Path) -> Path:
 def recipe_file(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture
+def plain_file(tmp_path: Path) -> Path:
+    path = tmp_path / "plain.yaml"
+    path.write_text(WITHOUT_MASKS)
     return path
 
 
@@ -127,16 +135,31 @@ def test_a_misspelt_recipe_gets_the_nearest_name(pictures: Path, tmp_path: Path)
         find_recipe("nowhere.yaml")
 
 
+@pytest.mark.parametrize(
+    ("recipe", "kind"), [("sa-icm", "edges"), ("object-icm", "objects"), ("roi-icm", "objects")]
+)
+def test_an_objective_is_not_trained_without_the_masks_it_is_about(
+    pictures: Path, tmp_path: Path, recipe: str, kind: str
+) -> None:
+    command = ["train", recipe, "--data", pictures, "--out", tmp_path / "run", "--device", "cpu"]
+    with pytest.raises(WorkbenchError, match=f"{recipe}: trains on masks of {kind}: .* --masks"):
+        call(*command)
+    other = {"edges": "objects", "objects": "edges"}[kind]
+    MaskFolder.create(tmp_path / "others", {"kind": other})
+    with pytest.raises(WorkbenchError, match=f"trains on masks of {kind}"):
+        call(*command, "--masks", tmp_path / "others")
+
+
 def test_data_that_is_not_there_or_too_small_is_told(
-    pictures: Path, recipe_file: Path, tmp_path: Path
+    pictures: Path, plain_file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     with pytest.raises(WorkbenchError, match="no such packed pictures"):
-        call("train", recipe_file, "--data", tmp_path / "nothing", "--out", out, "--device", "cpu")
+        call("train", plain_file, "--data", tmp_path / "nothing", "--out", out, "--device", "cpu")
     (tmp_path / "small").mkdir()
     images.write(tmp_path / "small" / "a.png", picture(40, 70))
     with pytest.raises(WorkbenchError, match=r"sides of at least 64: it has 1 smaller ones"):
-        call("train", recipe_file, "--data", tmp_path / "small", "--out", out, "--device", "cpu")
+        call("train", plain_file, "--data", tmp_path / "small", "--out", out, "--device", "cpu")
 
 
 def test_a_device_that_is_not_here_is_told(
@@ -149,21 +172,21 @@ def test_a_device_that_is_not_here_is_told(
 
 
 def test_a_checkpoint_of_another_network_is_not_resumed(
-    pictures: Path, recipe_file: Path, tmp_path: Path
+    pictures: Path, plain_file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    call("train", recipe_file, "--data", pictures, "--out", out, "--device", "cpu", "--steps", 1,
+    call("train", plain_file, "--data", pictures, "--out", out, "--device", "cpu", "--steps", 1,
          "--held-out-limit", 0)  # fmt: skip
-    recipe_file.write_text(RECIPE.replace("latent_channels: 20", "latent_channels: 40"))
+    plain_file.write_text(WITHOUT_MASKS.replace("latent_channels: 20", "latent_channels: 40"))
     with pytest.raises(WorkbenchError, match="checkpoint.pt: does not fit recipe 'tiny'"):
-        call("train", recipe_file, "--data", pictures, "--out", out, "--device", "cpu")
+        call("train", plain_file, "--data", pictures, "--out", out, "--device", "cpu")
 
 
 def test_two_processes_average_their_gradients_and_write_one_log(
-    pictures: Path, recipe_file: Path, tmp_path: Path
+    pictures: Path, plain_file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    command = ["train", recipe_file, "--data", pictures, "--out", out, "--device", "cpu"]
+    command = ["train", plain_file, "--data", pictures, "--out", out, "--device", "cpu"]
     command += ["--devices", 2, "--steps", 3, "--held-out-limit", 0]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "workbench", *map(str, command)],
@@ -224,11 +247,11 @@ def test_recipes_say_what_is_wrong_with_them(tmp_path: Path) -> None:
 
 
 def test_pictures_of_ones_own_are_all_used_whatever_sources_a_recipe_names(
-    pictures: Path, recipe_file: Path, tmp_path: Path
+    pictures: Path, plain_file: Path, tmp_path: Path
 ) -> None:
-    recipe_file.write_text(RECIPE + "sources: [coco, camvid]\n")
+    plain_file.write_text(WITHOUT_MASKS + "sources: [coco, camvid]\n")
     out = tmp_path / "run"
-    call("train", recipe_file, "--data", f"folder:{pictures}", "--out", out, "--device", "cpu",
+    call("train", plain_file, "--data", f"folder:{pictures}", "--out", out, "--device", "cpu",
          "--steps", 1, "--held-out-limit", 0)  # fmt: skip
     state = torch.load(out / "checkpoint.pt", weights_only=True)
     assert state["sources"] == ["folder"]

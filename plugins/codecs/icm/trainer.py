@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import workbench
+from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from .recipe import Recipe
 
 RECIPES = Path(__file__).parent / "recipes"
+MASKS = {"edges": "edges", "objects": "objects", "roi": "objects"}
+"""The kind of masks that an objective means nothing without."""
 
 
 class IcmTrainer(workbench.Trainer):
@@ -50,6 +53,7 @@ class IcmTrainer(workbench.Trainer):
         else:
             # `sources` name parts of what was packed of several datasets.
             loaded = replace(loaded, sources=None)
+            _check_masks(recipe, MASKS.get(loaded.objective.name), job.masks)
             # One process packs; the others wait for it.
             with fabric.rank_zero_first(local=True):
                 data = _packed(job.data, job)
@@ -68,6 +72,16 @@ def _with_budget(recipe: Recipe, job: workbench.TrainJob) -> Recipe:
     if job.steps is None and job.minutes is None:
         return recipe
     return replace(recipe, steps=job.steps, minutes=job.minutes)
+
+
+def _check_masks(recipe: str, kind: str | None, folders: Sequence[Path]) -> None:
+    from workbench.masks import MaskFolder
+
+    if kind and kind not in {MaskFolder.open(folder).kind for folder in folders}:
+        raise WorkbenchError(
+            f"{recipe}: trains on masks of {kind}: name their folder, --masks. Workbench masks "
+            "makes them; its --list says by which segmenters"
+        )
 
 
 def _packed(pictures: workbench.Dataset, job: workbench.TrainJob) -> Path:
