@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-SYNC_S = 2.0  # rows older than this survive a power cut, too
+SYNC_S = 2.0  # rows are forced to the disk this often at most: a power cut costs those after it
 Row = dict[str, Any]
 
 
