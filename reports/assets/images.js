@@ -23,7 +23,9 @@ views.images = {
     if (!points.length) return void root.append(h("p", {}, "Nothing has a value for single pictures yet."));
     const valid = (choice_) => points.some(([value]) => value === choice_);
     const middle = (index) => { const [i] = points[index][0].split(":"); return `${i}:${D.curves[i].points.length >> 1}`; };
-    if (!valid(perImage.a)) perImage.a = middle(0);
+    // Not a lossless codec's only point: nothing could be seen from it.
+    const first = points.findIndex(([value]) => D.curves[value.split(":")[0]].points.length > 1);
+    if (!valid(perImage.a)) perImage.a = middle(Math.max(0, first));
     if (!valid(perImage.b)) perImage.b = middle(points.length - 1);
     const set = (change_) => { Object.assign(perImage, change_); redraw(); };
     const read = (choice_, n, of) => { const [index, p] = choice_.split(":").map(Number); return of(D.curves[index])?.[p]?.[n] ?? null; };

@@ -47,9 +47,10 @@ views.provenance = {
   },
 };
 
-/** A command as it would be typed; the program without its folder. */
+/** A command as it would be typed; the program without its folder, also where Python ran it by `-m`. */
 function again(command) {
   const quote = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
   const words = command.map(String);
-  return [words[0].split("/").at(-1), ...words.slice(1)].map(quote).join(" ");
+  const program = words[0].split("/").at(-1).replace(/^__main__\.py$/, "workbench");
+  return [program, ...words.slice(1)].map(quote).join(" ");
 }
