@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from workbench import rows
-from workbench.errors import PluginError
+from workbench.errors import PluginError, WorkbenchError
 from workbench.runner import execute
 
 from .conftest import Comparison, results, wait_until
@@ -53,6 +53,16 @@ def cluster() -> Iterator[object]:
     yield found
     ray.shutdown()
     found.shutdown()
+
+
+def test_an_address_where_nobody_answers_is_refused_at_once(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else a cluster of other tests, to which this process is connected, would be used.
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    options = comparison.into(tmp_path / "run", executor="ray", workers=1, address="127.0.0.1:1")
+    with pytest.raises(WorkbenchError, match="Ray at 127.0.0.1:1: nobody answers .*refused"):
+        execute(options)
 
 
 def test_rows_are_those_of_a_serial_run(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 import time
 from collections import deque
@@ -33,6 +34,7 @@ from workbench.plan import Job
 # Actors that end before they have begun, one after another: something is wrong with the cluster.
 START_TRIES = 5
 END_S = 10.0
+CONNECT_S = 20.0
 
 
 def run(
@@ -92,6 +94,7 @@ class _Cluster:
             self._connect(address)
 
     def _connect(self, address: str | None) -> None:
+        _check_answers(address)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address is None:
             cores = max(os.cpu_count() or 1, self.setting.workers * self.setting.threads)
@@ -244,6 +247,19 @@ class _Cluster:
     def _drop(self, seat: _Seat) -> None:
         self.ray.kill(seat.actor)
         self._seats.remove(seat)
+
+
+def _check_answers(address: str | None) -> None:
+    """Raise WorkbenchError where nobody is at HOST:PORT: Ray itself tries for many minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if not colon or not port.isdecimal() or "/" in host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise WorkbenchError(
+            f"Ray at {address}: nobody answers ({error}): start a cluster with ray start --head"
+        ) from None
 
 
 class _Actor:
