@@ -17,7 +17,7 @@ from workbench.errors import WorkbenchError, did_you_mean
 from workbench.rows import KEPT, Rows
 from workbench_reports import data
 from workbench_reports.aggregate import AGGREGATIONS, Aggregation, Measured
-from workbench_reports.collect import collect, within
+from workbench_reports.collect import collect, of_codecs, within
 from workbench_reports.compare import Comparison
 from workbench_reports.deltas import bd_rows
 from workbench_reports.matrix import Matrix, make_matrix, matrix_rows
@@ -35,7 +35,8 @@ PARALLEL_PAIRS = 1500
 class Options:
     """What to report.
 
-    ``anchor`` is ``CODEC`` or ``CODEC/OUTPUT``; ``metrics`` leaves out all others when given;
+    ``anchor`` is ``CODEC`` or ``CODEC/OUTPUT``; ``metrics`` and ``codecs`` leave out all others
+    when given;
     ``method`` is the BD method that gets intervals; ``rates`` leaves out points whose mean rate is
     not in that range of bpp. ``pictures`` is how many of a dataset are
     written for the viewer and ``picture_points`` at how many points of a codec; None is all.
@@ -43,6 +44,7 @@ class Options:
 
     anchor: str | None = None
     metrics: Sequence[str] = ()
+    codecs: Sequence[str] = ()
     aggregation: Aggregation = "mean"
     method: str = "pchip"
     rates: tuple[float, float] | None = None
@@ -176,12 +178,14 @@ def page_data(
 def _measured(rows: Rows, known: dict[str, Metric], options: Options) -> Measured:
     if rows.images.empty:
         raise WorkbenchError("no measured pictures here: make some with workbench run")
-    note = None
+    notes = []
+    if options.codecs:
+        rows = of_codecs(rows, options.codecs)
     if options.rates:
         rows, note = within(rows, *options.rates)
+        notes.append(note)
     measured = collect(rows, known)
-    if note:
-        measured.notes.append(note)
+    measured.notes.extend(notes)
     for name in options.metrics:
         if name not in measured.metrics:
             hint = did_you_mean(name, measured.metrics)

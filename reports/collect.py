@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.api import Metric
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, did_you_mean
 from workbench.rows import KEPT, Rows
 from workbench_reports.aggregate import Array, Measured, Series, Value
 
@@ -46,6 +47,19 @@ def collect(rows: Rows, known: dict[str, Metric]) -> Measured:
     _add_sets(series, sets)
     titles = _titles(list(dict.fromkeys(s.dataset for s in series)))
     return Measured(series, titles, metrics, _failures(rows, images), notes)
+
+
+def of_codecs(rows: Rows, names: Sequence[str]) -> Rows:
+    """Return the rows of these codecs.
+
+    Raises:
+        WorkbenchError: one did not run.
+    """
+    ran = set(rows.images["codec"])
+    for name in names:
+        if name not in ran:
+            raise WorkbenchError(f"--codecs {name!r}: did not run here.{did_you_mean(name, ran)}")
+    return replace(rows, images=rows.images[rows.images["codec"].isin(names)])
 
 
 def within(rows: Rows, low: float, high: float) -> tuple[Rows, str]:

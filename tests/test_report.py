@@ -471,6 +471,7 @@ def test_an_unknown_anchor_metric_method_or_aggregation_is_refused_with_the_near
     for options, message in (
         ({"anchor": "jpgg"}, r"--anchor 'jpgg': no such codec here. Did you mean 'jpeg'\?"),
         ({"anchor": "jpeg/imag"}, r"jpeg has no output 'imag'. Did you mean 'image'\?"),
+        ({"codecs": ["jpeg", "jpg"]}, r"--codecs 'jpg': did not run here. Did you mean 'jpeg'\?"),
         ({"metrics": ["psnr"]}, r"--metric 'psnr': no values of it here. Did you mean 'psnr_rgb'"),
         ({"method": "pship"}, r"Did you mean 'pchip'\?"),
         ({"aggregation": "median"}, "must be one of mean, pooled"),
@@ -499,6 +500,15 @@ def test_a_range_of_rates_leaves_out_points_by_their_mean_rate(
             make_report(loaded, rates=rates)
     with pytest.raises(WorkbenchError, match="must be two rates in bpp with two dots between"):
         rate_range("1")
+
+
+def test_a_report_of_some_codecs_leaves_the_others_out(tmp_path: Path, make_report: Any) -> None:
+    run = Run(tmp_path / "run")
+    for name in ("jpeg", "webp", "avif"):
+        curve(run, name)
+    made = make_report(run, codecs=["jpeg", "avif"])
+    assert {r["codec"] for r in made.rd["rows"]} == {"jpeg", "avif"}
+    assert {r["curve"] for r in made.bd["matrix"]} == {"jpeg", "avif"}
 
 
 def test_an_empty_run_and_a_blocked_folder_are_refused(tmp_path: Path) -> None:

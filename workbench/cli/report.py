@@ -28,6 +28,9 @@ def report(
     metric: Annotated[
         list[str] | None, typer.Option(help="Only this metric; repeatable. Default: all.")
     ] = None,
+    codecs: Annotated[
+        str | None, typer.Option(help="Only these of the codecs that ran: `jpeg,webp`.")
+    ] = None,
     aggregation: Annotated[
         str, typer.Option(help="What curves and BD-rates are made of: `mean` or `pooled`.")
     ] = "mean",
@@ -69,8 +72,9 @@ def report(
     comparable(folders)
     loaded = rows.load(*folders)
     options = Options(
-        anchor, tuple(metric or ()), aggregation, method, rate_range(rates), log_rate,
-        tuple(reference or ()), pictures=how_many("--pictures", pictures),
+        anchor, tuple(metric or ()), tuple(codecs.split(",")) if codecs else (), aggregation,
+        method, rate_range(rates), log_rate, tuple(reference or ()),
+        pictures=how_many("--pictures", pictures),
         picture_points=how_many("--picture-points", picture_points),
     )  # fmt: skip
     gallery = Gallery(folders, loaded, plugin or (), str(data_root) if data_root else None)
