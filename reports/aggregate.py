@@ -11,13 +11,14 @@ Two aggregations, both labelled everywhere:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.api import Metric
+from workbench.errors import WorkbenchError
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -82,6 +83,19 @@ class Series:
         """Whether the metric has values of pictures; else only the whole set has one."""
         return metric.name in self.values
 
+    def only(self, keep: Mask) -> Series:
+        """Return the series of some of its points; ``keep`` is a mask of them [P]."""
+        kept = [point for point, here in zip(self.points, keep, strict=True) if here]
+        return replace(
+            self,
+            points=kept,
+            ok=self.ok[keep],
+            failed=self.failed[keep],
+            columns={name: values[keep] for name, values in self.columns.items()},
+            values={name: values[keep] for name, values in self.values.items()},
+            enhancement_bpp=None if self.enhancement_bpp is None else self.enhancement_bpp[keep],
+        )
+
     def boundless(self, metric: Metric) -> Mask:
         """Pictures that are infinite at every point [N], as a grey one's PSNR-YUV is.
 
@@ -111,6 +125,28 @@ class Measured:
     metrics: dict[str, Metric]
     failures: list[dict[str, Any]]
     notes: list[str]
+
+
+def within(measured: Measured, low: float, high: float) -> Measured:
+    """Leave out points whose mean rate is not from ``low`` to ``high`` bpp, and say so.
+
+    Raises:
+        WorkbenchError: no rate can lie between, or none does.
+    """
+    asked = f"--rates {low:g}..{high:g}"
+    if not 0 <= low < high:
+        raise WorkbenchError(f"{asked}: must be two rates in bpp, the lower one first: 0.1..0.8")
+    every = [rates(series, "rate_bpp", "mean")[0] for series in measured.series]
+    # A point without a rate failed: it stays, to be told.
+    kept = [np.isnan(rate) | ((low <= rate) & (rate <= high)) for rate in every]
+    if not any((keep & ~np.isnan(rate)).any() for keep, rate in zip(kept, every, strict=True)):
+        there = f"{np.nanmin(np.concatenate(every)):.3g} to {np.nanmax(np.concatenate(every)):.3g}"
+        raise WorkbenchError(f"{asked}: no point lies there; rates here are {there} bpp")
+    pairs = zip(measured.series, kept, strict=True)
+    series = [one.only(keep) for one, keep in pairs if keep.any()]
+    n_out = sum(int((~keep).sum()) for keep in kept)
+    note = f"only points from {low:g} to {high:g} bpp, mean of the pictures: {n_out} are left out"
+    return replace(measured, series=series, notes=[*measured.notes, note])
 
 
 def weighted_mean(

@@ -16,8 +16,8 @@ from workbench.bd.fit import check_method
 from workbench.errors import WorkbenchError, did_you_mean
 from workbench.rows import KEPT, Rows
 from workbench_reports import data
-from workbench_reports.aggregate import AGGREGATIONS, Aggregation, Measured
-from workbench_reports.collect import collect, of_codecs, within
+from workbench_reports.aggregate import AGGREGATIONS, Aggregation, Measured, within
+from workbench_reports.collect import collect, of_codecs
 from workbench_reports.compare import Comparison
 from workbench_reports.deltas import bd_rows
 from workbench_reports.matrix import Matrix, make_matrix, matrix_rows
@@ -178,14 +178,9 @@ def page_data(
 def _measured(rows: Rows, known: dict[str, Metric], options: Options) -> Measured:
     if rows.images.empty:
         raise WorkbenchError("no measured pictures here: make some with workbench run")
-    notes = []
-    if options.codecs:
-        rows = of_codecs(rows, options.codecs)
+    measured = collect(of_codecs(rows, options.codecs) if options.codecs else rows, known)
     if options.rates:
-        rows, note = within(rows, *options.rates)
-        notes.append(note)
-    measured = collect(rows, known)
-    measured.notes.extend(notes)
+        measured = within(measured, *options.rates)
     for name in options.metrics:
         if name not in measured.metrics:
             hint = did_you_mean(name, measured.metrics)

@@ -62,28 +62,6 @@ def of_codecs(rows: Rows, names: Sequence[str]) -> Rows:
     return replace(rows, images=rows.images[rows.images["codec"].isin(names)])
 
 
-def within(rows: Rows, low: float, high: float) -> tuple[Rows, str]:
-    """Return the rows of points whose mean rate is from ``low`` to ``high`` bpp, with a note.
-
-    Raises:
-        WorkbenchError: no rate can lie between, or none does.
-    """
-    asked = f"--rates {low:g}..{high:g}"
-    if not 0 <= low < high:
-        raise WorkbenchError(f"{asked}: must be two rates in bpp, the lower one first: 0.1..0.8")
-    outputs = ["dataset", "codec", "point", "output"]
-    rate = rows.images.groupby(outputs, dropna=False)["rate_bpp"].transform("mean")
-    # A point without a rate failed: it stays, to be told.
-    kept = rate.isna() | rate.between(low, high)
-    n_out = len(rows.images[~kept].drop_duplicates(outputs))
-    if not rate[kept].notna().any():
-        raise WorkbenchError(
-            f"{asked}: no point lies there; rates here are {rate.min():.3g} to {rate.max():.3g} bpp"
-        )
-    note = f"only points from {low:g} to {high:g} bpp, mean of the pictures: {n_out} are left out"
-    return replace(rows, images=rows.images[kept].reset_index(drop=True)), note
-
-
 def _own_references(
     sets: pd.DataFrame, known: dict[str, Metric]
 ) -> tuple[pd.DataFrame, dict[str, Metric]]:

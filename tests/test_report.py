@@ -492,6 +492,7 @@ def test_a_range_of_rates_leaves_out_points_by_their_mean_rate(
     points = [(r["codec"], r["point"]) for r in made.rd["rows"]]
     assert sorted(points) == [("jpeg", "q1"), ("jpeg", "q2"), ("webp", "q2"), ("webp", "q3")]
     assert "only points from 0.3 to 1 bpp, mean of the pictures: 6 are left out" in made.notes
+    assert not any("missing" in note for row in made.bd["rows"] for note in row["warnings"])
     for rates, message in (
         ((4.0, 5.0), r"no point lies there; rates here are 0.1 to 3.2 bpp"),
         ((1.0, 0.1), "the lower one first"),
