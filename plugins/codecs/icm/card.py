@@ -68,7 +68,7 @@ def _what(recipe: Recipe, millions: float) -> str:
     if recipe.fusion:
         seen = "sees" if recipe.fusion.condition_on_base else "does not see"
         return (
-            f"An additional model of {recipe.fusion.m} slices over the frozen "
+            f"An additional model of {recipe.fusion.m} of {recipe.network.slices} slices over the frozen "
             f"`{recipe.fusion.base}`, {millions:.2f} M parameters with the "
             f"fused decoder, {levels};\n"
             f"λ = {lambdas}. Its entropy model {seen} the base's latents."
