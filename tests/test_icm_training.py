@@ -229,7 +229,7 @@ def test_only_the_additional_model_of_a_fusion_is_trained_and_exported(
     path, card = export(trainer.checkpoint_path, fusing, tmp_path)
     network, _ = load_fusion(path, tmp_path / "sa-icm.safetensors")
     assert network.config.m == 2
-    assert "An additional model of 2 slices over the frozen `sa-icm`" in card
+    assert "An additional model of 2 of 5 slices over the frozen `sa-icm`" in card
     assert len(codec(path, fusing).encode(picture(64, 64), 2.0)) == 2
 
 

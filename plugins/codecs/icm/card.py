@@ -68,9 +68,9 @@ def _what(recipe: Recipe, millions: float) -> str:
     if recipe.fusion:
         seen = "sees" if recipe.fusion.condition_on_base else "does not see"
         return (
-            f"An additional model of {recipe.fusion.m} of {recipe.network.slices} slices over the frozen "
-            f"`{recipe.fusion.base}`, {millions:.2f} M parameters with the "
-            f"fused decoder, {levels};\n"
+            f"An additional model of {recipe.fusion.m} of {recipe.network.slices} slices over the "
+            f"frozen `{recipe.fusion.base}`, {millions:.2f} M parameters with the fused decoder, "
+            f"{levels};\n"
             f"λ = {lambdas}. Its entropy model {seen} the base's latents."
         )
     return f"A `lite` network, {millions:.2f} M parameters, {levels};\nλ = {lambdas}."
