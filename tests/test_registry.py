@@ -92,6 +92,14 @@ def test_a_file_that_does_not_import_is_refused_with_its_error(tmp_path: Path) -
         registry.load([str(tmp_path / "none.py")])
 
 
+def test_all_leaves_out_a_codec_that_wants_to_be_named(tmp_path: Path) -> None:
+    more = "by_name_only = True"
+    file = write_plugin(tmp_path / "p.py", CODEC.format(name="mine", more=more))
+    found = registry.load([file])
+    assert "mine" not in [codec.name for codec, _ in found.select_codecs("all")]
+    assert [codec.name for codec, _ in found.select_codecs("mine")] == ["mine"]
+
+
 def test_an_unavailable_codec_says_what_to_install(tmp_path: Path) -> None:
     more = 'requires = ("no-such-distribution",)'
     file = write_plugin(tmp_path / "p.py", CODEC.format(name="mine", more=more))

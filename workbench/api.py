@@ -181,6 +181,8 @@ class Codec(Plugin):
     lossless: ClassVar[bool] = False
     """Decodes to the very picture: run where it is named, or where tasks are their own reference,
     but not by ``all``."""
+    by_name_only: ClassVar[bool] = False
+    """Run where it is named, but not by ``all``, as variants are that an ablation study needs."""
     family: ClassVar[str] = ""
     """What stands behind the colon of a family's names: ``CODEC`` where ``name:jpeg`` is one.
 

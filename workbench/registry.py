@@ -90,14 +90,15 @@ class Registry:
     def select_codecs(self, spec: str | Iterable[str]) -> list[tuple[type[Codec], list[Point]]]:
         """Resolve ``all`` or ``jpeg,vvc-intra@qp32``: each codec with its points, once.
 
-        ``all`` leaves out lossless codecs, families, and those that are unavailable here; naming
-        one of these last raises its reason.
+        ``all`` leaves out lossless codecs, families, those that want to be named, and those that
+        are unavailable here; naming one of these last raises its reason.
         """
         chosen: dict[type[Codec], dict[str, Point]] = {}
         for name in _split(spec):
             if name == "all":
                 for codec in self.codecs.values():
-                    if not codec.lossless and not codec.unavailable():
+                    named = codec.lossless or codec.by_name_only
+                    if not named and not codec.unavailable():
                         chosen.setdefault(codec, {}).update(
                             (point.label, point) for point in codec.points
                         )

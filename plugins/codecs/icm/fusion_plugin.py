@@ -76,7 +76,12 @@ class SaIcmFusion(IcmCodec):
 
 def _variant(suffix: str, what: str) -> type[SaIcmFusion]:
     about = f"`{SaIcmFusion.name}`, but {what}."
-    made = {"__module__": __name__, "__doc__": about, "name": f"{SaIcmFusion.name}-{suffix}"}
+    made = {
+        "__module__": __name__,
+        "__doc__": about,
+        "name": f"{SaIcmFusion.name}-{suffix}",
+        "by_name_only": True,
+    }
     return cast("type[SaIcmFusion]", type("SaIcmFusion", (SaIcmFusion,), made))
 
 
