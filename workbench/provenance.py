@@ -107,6 +107,7 @@ _HOST_WITHOUT_EFFECT = {
     "workbench.errors",
     "workbench.points",
     "workbench.provenance",
+    "workbench.registry",
     "workbench.training",
     "workbench.weights",
 }
