@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 # Few pictures, so that it takes minutes; a later call with more adds to the same run.
 PHOTOGRAPHS ?= 2
-SCENES ?= 4
+SCENES ?= 3
 DEMO := $(BIN)/workbench run --codecs all,png --workers 2 --out demo/run
 
 demo: $(VENV)/.base
