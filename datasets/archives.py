@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import workbench
-from workbench.errors import DatasetError
+from workbench.errors import DatasetError, PluginError
 from workbench_datasets.cityscapes import Cityscapes
 from workbench_datasets.coco_panoptic import CocoPanoptic
 from workbench_datasets.files import Coco, Folder
@@ -31,7 +31,7 @@ class ArchiveDataset(ManifestDataset):
 
     def opened(self, folder: Path) -> workbench.Dataset:
         """Return the loader of what lies in ``folder``."""
-        raise NotImplementedError
+        raise PluginError(f"{self.name}: a dataset of archives must define opened")
 
     def folders(self) -> list[Path]:
         # Datasets of one publisher may share a folder, and so what was fetched.

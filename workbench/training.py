@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from workbench.api import Dataset, Item, Plugin, Task
-from workbench.errors import PluginError
+from workbench.errors import PluginError, WorkbenchError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ class Segmenter(Plugin):
 
     Args:
         alpha: confidence from which on something is marked; None for the segmenter's own default.
+            Exact segmenters take none.
         annotations: the file or folder of ground truth it draws on, where it needs one.
         device, threads: where and with how many processor threads networks run.
     """
@@ -34,6 +35,9 @@ class Segmenter(Plugin):
     """Whether it needs ``annotations``."""
     device_bound: ClassVar[bool] = False
     """Runs a network: one process a device, not one a processor core."""
+    exact: ClassVar[bool] = False
+    """Has no confidence: there is nothing for alpha to choose from."""
+    default_alpha: ClassVar[float | None] = None
 
     def __init__(
         self,
@@ -42,7 +46,10 @@ class Segmenter(Plugin):
         device: str = "cpu",
         threads: int = 1,
     ) -> None:
-        self.alpha, self.annotations = alpha, annotations
+        if self.exact and alpha is not None:
+            raise WorkbenchError(f"masks: {self.name} is exact and takes no --alpha")
+        self.alpha = self.default_alpha if alpha is None else alpha
+        self.annotations = annotations
         self.device, self.threads = device, threads
 
     def settings(self) -> dict[str, Any]:

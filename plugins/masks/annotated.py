@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import workbench
-from workbench.errors import DatasetError, WorkbenchError
+from workbench.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,18 +17,9 @@ if TYPE_CHECKING:
 
 
 class _Exact(workbench.Segmenter):
-    """Without a confidence: there is nothing for alpha to choose from."""
+    """What the ground truth says, without a setting."""
 
-    def __init__(
-        self,
-        alpha: float | None = None,
-        annotations: str | None = None,
-        device: str = "cpu",
-        threads: int = 1,
-    ) -> None:
-        if alpha is not None:
-            raise WorkbenchError(f"masks: {self.name} is exact and takes no --alpha")
-        super().__init__(alpha, annotations, device, threads)
+    exact = True
 
     def settings(self) -> dict[str, Any]:
         return {}

@@ -54,16 +54,7 @@ class SegmentAnything(workbench.Segmenter):
     architecture: ClassVar[str] = "vit_h"
     """Its name in the package's table of models."""
     package: ClassVar[str] = "segment_anything"
-
-    def __init__(
-        self,
-        alpha: float | None = None,
-        annotations: str | None = None,
-        device: str = "cpu",
-        threads: int = 1,
-    ) -> None:
-        alpha = DEFAULT_ALPHA if alpha is None else alpha
-        super().__init__(alpha, annotations, device, threads)
+    default_alpha = DEFAULT_ALPHA
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "canny": [CANNY_LOW, CANNY_HIGH], "points": POINTS_PER_SIDE}
