@@ -39,7 +39,7 @@ SMALL = LiteConfig(latent_channels=20, hyper_channels=8, widths=(8, 12), depths=
 
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The weights folder of the package, with a small random `sa-icm` in it."""
+    """The weights folder of the package, with a small random `taskloss-icm` in it."""
     torch.manual_seed(0)
     monkeypatch.setattr(gan, "FOLDER", tmp_path)
     monkeypatch.setattr("workbench_plugins.codecs.icm.plugin.FOLDER", tmp_path)
@@ -48,8 +48,8 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         # Random analysis gives latents near 0: larger ones give streams with something in them.
         network.gain.log_gain += 3
         network.inverse_gain.log_gain -= 3
-    save_weights(network, tmp_path / "sa-icm.safetensors")
-    return tmp_path / "sa-icm.safetensors"
+    save_weights(network, tmp_path / "taskloss-icm.safetensors")
+    return tmp_path / "taskloss-icm.safetensors"
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_a_run_is_not_resumed_over_other_weights_of_the_base(
 ) -> None:
     Trainer(recipe(1), packed, tmp_path / "run").run()
     save_weights(IcmNetwork(SMALL), base)
-    with pytest.raises(WorkbenchError, match="weights of 'sa-icm' have changed"):
+    with pytest.raises(WorkbenchError, match="weights of 'taskloss-icm' have changed"):
         Trainer(recipe(1), packed, tmp_path / "run")
 
 
@@ -188,11 +188,13 @@ def test_a_decoder_made_for_other_weights_of_the_base_is_refused(
     base: Path, tmp_path: Path
 ) -> None:
     network, _ = load_weights(base)
-    save_decoder(network.g_s, "sa-icm", sha256(base), tmp_path / "gan-icm.safetensors")
+    save_decoder(network.g_s, "taskloss-icm", sha256(base), tmp_path / "gan-icm.safetensors")
     decoder = load_decoder(tmp_path / "gan-icm.safetensors", network, sha256(base))
     for name, value in decoder.state_dict().items():
         assert torch.equal(value, network.g_s.state_dict()[name]), name
-    with pytest.raises(WeightsError, match="was finetuned for weights .* of sa-icm, here are 0000"):
+    with pytest.raises(
+        WeightsError, match="was finetuned for weights .* of taskloss-icm, here are 0000"
+    ):
         load_decoder(tmp_path / "gan-icm.safetensors", network, "0" * 64)
 
 

@@ -17,6 +17,7 @@ from workbench.errors import StreamError, WeightsError, WorkbenchError  # noqa: 
 from workbench.testing import picture  # noqa: E402
 from workbench_plugins.codecs.icm.fusion import (  # noqa: E402
     AdditionalNetwork,
+    Base,
     FusionConfig,
     FusionNetwork,
 )
@@ -90,14 +91,20 @@ def test_the_base_layer_is_the_base_codecs_own_stream(coder: FusionCoder) -> Non
         assert coder.compress(image, 2.0, level)["base"] == coder.base.compress(image, 2.0)
 
 
-@pytest.mark.parametrize("m", [1, 5])
 @pytest.mark.parametrize(
-    ("condition", "residual"), [(True, True), (True, False), (False, True), (False, False)]
+    ("m", "condition", "residual", "see"),
+    [
+        *((m, c, r, True) for m in (1, 5) for c in (True, False) for r in (True, False)),
+        (4, True, True, False),
+        (4, False, False, False),
+    ],
 )
 def test_every_form_of_fusion_decodes_what_it_encoded(
-    files: tuple[Path, Path], tmp_path: Path, m: int, condition: bool, residual: bool
+    files: tuple[Path, Path], tmp_path: Path, m: int, condition: bool, residual: bool, see: bool
 ) -> None:
-    network = additional_network(m=m, condition_on_base=condition, residual=residual)
+    network = additional_network(
+        m=m, condition_on_base=condition, residual=residual, transforms_see_base=see
+    )
     save_fusion(network, tmp_path / "own.safetensors", files[0])
     # verify: the encoder raises an error where its latents do not come back.
     coder = load((files[0], tmp_path / "own.safetensors"), verify=True)
@@ -109,19 +116,50 @@ def test_slices_behind_m_are_the_bases() -> None:
     network = additional_network(m=2)
     b = torch.randn(1, 40, 4, 4)
     y_hat = torch.randn(1, 16, 4, 4)  # 40 channels in 5 slices: two slices have 16
-    assert torch.equal(network.fuse(y_hat, b)[:, 16:], b[:, 16:])
+    assert torch.equal(network.fuse(y_hat, b)[:, 16:40], b[:, 16:])
     # Conditioned and residual: what is coded is the sum ŷ = b + y_a itself.
     assert torch.equal(network.fuse(y_hat, b)[:, :16], y_hat)
 
 
+def test_transforms_that_see_the_base_start_as_plain_fusion() -> None:
+    seeing, plain = (additional_network(m=2, transforms_see_base=see) for see in (True, False))
+    plain.load_state_dict({k: v for k, v in seeing.state_dict().items() if k in plain.state_dict()})
+    b, y_hat, level = torch.randn(1, 40, 4, 4), torch.randn(1, 16, 4, 4), torch.tensor([2.0])
+    x, picture = torch.rand(2, 1, 3, 64, 64)
+    other = b.clone()
+    other[:, :16] += 1  # slices that plain fusion takes from the enhancement alone
+    with torch.no_grad():
+        of_seeing, of_plain = (
+            [network.analyse_given(x, base, level),
+             network.synthesise_fused(network.fuse(y_hat, b), base, level)]
+            for network, base in ((seeing, Base(b, picture)), (plain, Base(b, None)))
+        )  # fmt: skip
+        assert torch.equal(of_seeing[0], of_plain[0])
+        assert torch.equal(of_seeing[1], of_plain[1])
+        seeing.merge[-1].weight.normal_()
+        seeing.picture_to_g_a[-1].weight.normal_()
+        seeing.picture_to_g_s[-1].weight.normal_()
+        fused = seeing.fuse(y_hat, b)
+        shown = seeing.synthesise_fused(fused, Base(b, picture), level)
+        for changed in (Base(other, picture), Base(b, 1 - picture)):
+            assert not torch.allclose(shown, seeing.synthesise_fused(fused, changed, level))
+        of_one, of_other = (
+            seeing.analyse_given(x, Base(b, shown), level) for shown in (picture, 1 - picture)
+        )
+        assert not torch.allclose(of_one, of_other)
+
+
 def test_the_released_form_adds_the_coded_latents_to_the_bases() -> None:
-    network = additional_network(m=2, condition_on_base=False, residual=False)
+    network = additional_network(
+        m=2, condition_on_base=False, residual=False, transforms_see_base=False
+    )
     b, y_hat = torch.randn(1, 40, 4, 4), torch.randn(1, 16, 4, 4)
     assert torch.equal(network.fuse(y_hat, b)[:, :16], b[:, :16] + y_hat)
     x = torch.rand(1, 3, 64, 64)
     level = torch.tensor([2.0])
     # g_a sees the picture only.
-    assert torch.equal(network.analyse_given(x, b, level), network.analyse_given(x, -b, level))
+    one, other = (network.analyse_given(x, Base(c, None), level) for c in (b, -b))
+    assert torch.equal(one, other)
 
 
 def test_a_warm_start_with_all_slices_is_the_network_it_started_from() -> None:

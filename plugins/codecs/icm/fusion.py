@@ -14,12 +14,16 @@ g_s (Shindo et al., arXiv 2405.09152).  Beyond that paper, each with its switch:
 - `condition_on_base`: b, the base's latents in units of the additional model's steps, is part of
   every support, so what the base told is not paid for again;
 - `residual`: the latents coded are y_a = y - b and not y_a = y.  Conditioned, the entropy model's
-  mean may hold b anyway: y itself is then coded given b, and y_a = ŷ - b follows.
+  mean may hold b anyway: y itself is then coded given b, and y_a = ŷ - b follows;
+- `transforms_see_base`: g_a is given the machine picture beside x, so that it may leave out what
+  that shows already; g_s is given y_f + f(y_f, b), f a small net, and the machine picture.  Where
+  the base is coded more finely than the enhancement, both know more than y_f.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +44,7 @@ class FusionConfig:
     m: int = 4
     condition_on_base: bool = True
     residual: bool = True
+    transforms_see_base: bool = True
     network: LiteConfig = field(default_factory=LiteConfig)
 
     def __post_init__(self) -> None:
@@ -55,7 +60,16 @@ class FusionConfig:
         """Inverse of `to_dict`."""
         network = values.get("network", {})
         assert isinstance(network, dict)
+        # Files from before this switch do not name it.
+        values = {"transforms_see_base": False, **values}
         return cls(**{**values, "network": LiteConfig.from_dict(network)})  # type: ignore[arg-type]
+
+
+class Base(NamedTuple):
+    """What both sides know of the base layer."""
+
+    b: Tensor  # [B, M, h, w], its latents, in the additional model's steps
+    picture: Tensor | None  # [B, 3, H, W], the machine picture, where transforms see it
 
 
 class AdditionalNetwork(SliceEntropyModel):
@@ -84,6 +98,14 @@ class AdditionalNetwork(SliceEntropyModel):
         self.levels = len(shape.lambdas)
         self.own_channels = own
         self.g_a = lite.analysis(shape.widths, own, shape.depths)
+        self.transforms_see_base = config.transforms_see_base
+        if self.transforms_see_base:
+            self.merge = lite.Context(2 * fused, fused)
+            self.picture_to_g_a, self.picture_to_g_s = (lite.stem(shape.widths) for _ in range(2))
+            # Training starts from plain fusion.
+            for last in (self.merge[-1], self.picture_to_g_a[-1], self.picture_to_g_s[-1]):
+                nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+                nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         self.g_s = lite.synthesis(shape.widths, fused, shape.depths)
         log_gain = shape.log_gains()
         self.gain = GainUnit(log_gain, own)
@@ -104,19 +126,27 @@ class AdditionalNetwork(SliceEntropyModel):
         """What the entropy model is given of b."""
         return b if self.config.condition_on_base else None
 
-    def analyse_given(self, x: Tensor, b: Tensor, level: Tensor) -> Tensor:
+    def analyse_given(self, x: Tensor, base: Base, level: Tensor) -> Tensor:
         """Picture to the latents that are coded.  [B, 3, H, W] -> [B, C, H/16, W/16]."""
-        y = self.g_a(x - 0.5).float() * self.gain(level)
-        return y - b[:, : self.own_channels] if self._subtract else y
+        features = self.g_a[: lite.STEM](x - 0.5)
+        if base.picture is not None:
+            features = features + self.picture_to_g_a(base.picture - 0.5)
+        y = self.g_a[lite.STEM :](features).float() * self.gain(level)
+        return y - base.b[:, : self.own_channels] if self._subtract else y
 
     def fuse(self, y_hat: Tensor, b: Tensor) -> Tensor:
         """Coded latents [B, C, h, w] into the base's [B, M, h, w]."""
         own, rest = b[:, : self.own_channels], b[:, self.own_channels :]
         return torch.cat([y_hat + own if self._add else y_hat, rest], dim=1)
 
-    def synthesise(self, fused: Tensor, level: Tensor) -> Tensor:
+    def synthesise_fused(self, fused: Tensor, base: Base, level: Tensor) -> Tensor:
         """Fused latents to picture, not clamped."""
-        return self.g_s(fused * self.inverse_gain(level)).float() + 0.5
+        y = fused * self.inverse_gain(level)
+        if base.picture is None:
+            return self.g_s(y).float() + 0.5
+        y = y + self.merge(torch.cat([y, base.b * self.inverse_gain(level)], dim=1))
+        features = self.g_s[: -lite.HEAD](y) + self.picture_to_g_s(base.picture - 0.5)
+        return self.g_s[-lite.HEAD :](features).float() + 0.5
 
     @torch.no_grad()
     def warm_start(self, state: dict[str, Tensor]) -> None:
@@ -198,13 +228,17 @@ class FusionNetwork(nn.Module):
         with torch.no_grad():
             with autocast:
                 y_base = self.base.analyse(x, base_level)
-            base = self.base.code_latents(y_base)
-            in_picture = self.base.in_picture_steps(base.y_hat, base_level)
+            coded = self.base.code_latents(y_base)
+            in_picture = self.base.in_picture_steps(coded.y_hat, base_level)
+            picture = None
+            if self.additional.transforms_see_base:
+                with autocast:
+                    picture = self.base.synthesise(coded.y_hat, base_level)
         model = self.additional
-        b = model.in_own_steps(in_picture, level)
+        base = Base(model.in_own_steps(in_picture, level), picture)
         with autocast:
-            y = model.analyse_given(x, b, level)
-        latents = model.code_latents(y, model.side(b))
+            y = model.analyse_given(x, base, level)
+        latents = model.code_latents(y, model.side(base.b))
         with autocast:
-            x_hat = model.synthesise(model.fuse(latents.y_hat, b), level)
-        return Output(x_hat, base.bits() + latents.bits())
+            x_hat = model.synthesise_fused(model.fuse(latents.y_hat, base.b), base, level)
+        return Output(x_hat, coded.bits() + latents.bits())

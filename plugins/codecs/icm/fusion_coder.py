@@ -10,7 +10,7 @@ from torch import Tensor
 from workbench.errors import StreamError
 
 from .coder import PictureCoder, check_latents, check_stream, level_tensor
-from .fusion import AdditionalNetwork
+from .fusion import AdditionalNetwork, Base
 from .latents import LatentCoder, checksum, snap
 from .network import IcmNetwork
 from .pictures import Frame
@@ -57,7 +57,8 @@ class FusionCoder:
         level = snap_level(level)
         b = self._in_own_steps(y_base, stream.level, level)
         x = self._frame(stream).to_input(picture, self.base.device)
-        y = self.network.analyse_given(x, b.float(), level_tensor(level, self.base.device))
+        seen = self._for_transforms(b, y_base, stream.level)
+        y = self.network.analyse_given(x, seen, level_tensor(level, self.base.device))
         coded = self.latents.encode(y, self.network.side(b), self.network.step(level))
         enhancement = EnhancementStream(
             self._weights_id, level, layer_crc(data), checksum(coded.y_hat), coded.payload
@@ -84,8 +85,16 @@ class FusionCoder:
         y_hat = self.latents.decode(own.payload, shape, self.network.side(b), step)
         check_latents(y_hat, own)
         fused = self.network.fuse(y_hat, b).float()
-        x_hat = self.network.synthesise(fused, level_tensor(own.level, self.base.device))
-        return self._frame(stream).to_picture(x_hat)
+        seen = self._for_transforms(b, y_base, stream.level)
+        level = level_tensor(own.level, self.base.device)
+        return self._frame(stream).to_picture(self.network.synthesise_fused(fused, seen, level))
+
+    def _for_transforms(self, b: Tensor, y_base: Tensor, base_level: float) -> Base:
+        """The base in float32: unlike the entropy model, transforms need not repeat exactly."""
+        if not self.network.transforms_see_base:
+            return Base(b.float(), None)
+        level = level_tensor(base_level, self.base.device)
+        return Base(b.float(), self.base.network.synthesise(y_base.float(), level))
 
     def _frame(self, base: IcmStream) -> Frame:
         return Frame(base.height, base.width, self.network.stride, self.network.centred)

@@ -23,7 +23,11 @@ def weights_path(name: str) -> Path:
 
 
 class GanIcm(IcmCodec):
-    """The streams of `sa-icm`, byte for byte, with a second, GAN-finetuned decoder for people."""
+    """The streams of `taskloss-icm`, byte for byte, and a GAN-finetuned decoder for people.
+
+    A codec that learnt from recognisers leaves checkerboards that they do not mind; the second
+    decoder removes them.
+    """
 
     name = "gan-icm"
     citation = "Le et al., Bridging the gap between image coding for machines and humans, ICIP 2022"

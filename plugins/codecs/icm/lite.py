@@ -44,14 +44,23 @@ def _blocks(channels: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(channels) for _ in range(depth)))
 
 
+# How many modules of `analysis` take the picture in, and how many of `synthesis` let it out: both
+# work at 1/4 of its size.
+STEM, HEAD = 2, 3
+
+
+def stem(widths: tuple[int, int]) -> nn.Sequential:
+    """What `analysis` begins with: picture [B, 3, H, W] -> features [B, C1, H/4, W/4]."""
+    return nn.Sequential(nn.PixelUnshuffle(4), _conv(48, widths[0]))
+
+
 def analysis(
     widths: tuple[int, int], latent_channels: int, depths: tuple[int, int, int]
 ) -> nn.Sequential:
     """g_a: picture [B, 3, H, W] -> y [B, M, H/16, W/16]."""
     c1, c2 = widths
     return nn.Sequential(
-        nn.PixelUnshuffle(4),
-        _conv(48, c1),
+        *stem(widths),
         _blocks(c1, depths[0]),
         _conv(c1, c2, stride=2),
         _blocks(c2, depths[1]),

@@ -23,7 +23,7 @@ class GanSettings:
     Discriminator and weights are not published; the patches' numbers and sides are.
     """
 
-    base: str = "sa-icm"  # the shipped codec whose encoder and streams stay as they are
+    base: str = "taskloss-icm"  # the shipped codec whose encoder and streams stay as they are
     layers: int = 5  # how many of the decoder's layers are updated, from the latents on
     patches: tuple[int, int] = (1, 5)  # fewest and most of a picture
     sides: tuple[int, int] = (32, 128)  # smallest and largest, pixels
@@ -41,10 +41,13 @@ class FusionSettings:
     m: int = FusionConfig.m
     condition_on_base: bool = FusionConfig.condition_on_base
     residual: bool = FusionConfig.residual
+    transforms_see_base: bool = FusionConfig.transforms_see_base
 
     def config(self, network: LiteConfig) -> FusionConfig:
         """The additional model's dimensions."""
-        return FusionConfig(self.m, self.condition_on_base, self.residual, network)
+        return FusionConfig(
+            self.m, self.condition_on_base, self.residual, self.transforms_see_base, network
+        )
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from .entropy import SliceEntropyModel
 from .tcm_blocks import ConvTransBlock, SWAtten
+
+if TYPE_CHECKING:
+    from .fusion import Base
 
 with warnings.catch_warnings():
     # CompressAI scripts a function on import, which newer versions of torch advise against.
@@ -161,6 +165,8 @@ class TcmAdditional(TcmNetwork):
     """The release's additional-information model (`ica`): the first slices of a base are
     corrected by adding; its entropy model does not see them (arXiv 2405.09152)."""
 
+    transforms_see_base = False
+
     def in_own_steps(self, base: Tensor, level: Tensor) -> Tensor:
         """The base's latents as they are."""
         return base
@@ -168,9 +174,13 @@ class TcmAdditional(TcmNetwork):
     def side(self, b: Tensor) -> None:
         """The entropy model is given nothing of the base."""
 
-    def analyse_given(self, x: Tensor, b: Tensor, level: Tensor) -> Tensor:
+    def analyse_given(self, x: Tensor, base: Base, level: Tensor) -> Tensor:
         """Picture to the latents that are coded."""
         return self.g_a(x)
+
+    def synthesise_fused(self, fused: Tensor, base: Base, level: Tensor) -> Tensor:
+        """Fused latents to picture, not clamped."""
+        return self.synthesise(fused, level)
 
     def fuse(self, y_hat: Tensor, b: Tensor) -> Tensor:
         """Coded latents [B, 64 · m, h, w] into the base's [B, M, h, w]."""
