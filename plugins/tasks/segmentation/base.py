@@ -7,6 +7,7 @@ its own.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -46,25 +47,25 @@ def own_metrics(
     )
 
 
-class SemanticTask(workbench.Task):
-    """A class for every pixel: ``predict`` gives ``{"map": uint8 [H, W] class indices}``."""
+class SegmentationTask(workbench.Task):
+    """What both kinds do with the comparison of predictions and targets."""
 
-    target = "semantic"
     predicts_without = ("workbench_plugins.metrics",)
-    classes: ClassVar[Sequence[str]]
-    """What the indices mean."""
+    measures: ClassVar[Sequence[tuple[str, str, str]]]
+    """Name, label and description of each metric."""
 
     def __init_subclass__(cls) -> None:
         if "name" in vars(cls):
-            cls.metrics = own_metrics(cls.name, SEMANTIC_MEASURES)
+            cls.metrics = own_metrics(cls.name, cls.measures)
 
     def evaluate(
         self, predictions: Sequence[Any], targets: Sequence[Any]
     ) -> dict[str, float | None]:
-        """Return mIoU and pixel accuracy, 0..1; None where nothing is judged.
+        """Return the metrics, 0..1; None where nothing is judged.
 
         Raises:
-            PluginError: a map of the wrong size, or no class that task and dataset share.
+            PluginError: a prediction that is not as described, or nothing that task and dataset
+                share.
         """
         found = self._compare(predictions, targets).scores()
         return {f"{self.name}.{measure}": value for measure, value in found.items()}
@@ -75,6 +76,20 @@ class SemanticTask(workbench.Task):
         """Return the values of :meth:`evaluate` on resamples of the pictures; see the API."""
         found = self._compare(predictions, targets).resampled(counts)
         return {f"{self.name}.{measure}": values for measure, values in found.items()}
+
+    @abstractmethod
+    def _compare(
+        self, predictions: Sequence[Any], targets: Sequence[Any]
+    ) -> Segmentation | PanopticQuality: ...
+
+
+class SemanticTask(SegmentationTask):
+    """A class for every pixel: ``predict`` gives ``{"map": uint8 [H, W] class indices}``."""
+
+    target = "semantic"
+    measures = SEMANTIC_MEASURES
+    classes: ClassVar[Sequence[str]]
+    """What the indices mean."""
 
     def as_target(self, prediction: Any) -> Any:
         """Return the classes that were given as those that are right."""
@@ -86,38 +101,15 @@ class SemanticTask(workbench.Task):
         return Segmentation(predictions, targets, self.classes)
 
 
-class PanopticTask(workbench.Task):
+class PanopticTask(SegmentationTask):
     """A segment for every pixel: ``predict`` gives ``{"ids": int32 [H, W], 0 void, "segments":
     [{"id", "category_id"}, ...]}``.
     """
 
     target = "panoptic"
-    predicts_without = ("workbench_plugins.metrics",)
+    measures = PANOPTIC_MEASURES
     categories: ClassVar[Sequence[Mapping[str, Any]]]
     """What the category ids mean: ``id``, ``name``, ``isthing``."""
-
-    def __init_subclass__(cls) -> None:
-        if "name" in vars(cls):
-            cls.metrics = own_metrics(cls.name, PANOPTIC_MEASURES)
-
-    def evaluate(
-        self, predictions: Sequence[Any], targets: Sequence[Any]
-    ) -> dict[str, float | None]:
-        """Return PQ, SQ and RQ, and PQ of things and of stuff, 0..1; None where none occurs.
-
-        Raises:
-            PluginError: a prediction that is not as described, or no category that task and
-                dataset share.
-        """
-        found = self._compare(predictions, targets).scores()
-        return {f"{self.name}.{measure}": value for measure, value in found.items()}
-
-    def resample(
-        self, predictions: Sequence[Any], targets: Sequence[Any], counts: NDArray[np.int64]
-    ) -> dict[str, NDArray[np.float64]]:
-        """Return the values of :meth:`evaluate` on resamples of the pictures; see the API."""
-        found = self._compare(predictions, targets).resampled(counts)
-        return {f"{self.name}.{measure}": values for measure, values in found.items()}
 
     def as_target(self, prediction: Any) -> Any:
         """Return the segments that were found as those that are there."""

@@ -11,7 +11,11 @@ import workbench
 from workbench import weights
 from workbench_datasets.toytown.classes import CLASSES, THINGS
 from workbench_plugins.tasks.detection.base import Detector
-from workbench_plugins.tasks.segmentation.base import SEMANTIC_MEASURES, PanopticTask, own_metrics
+from workbench_plugins.tasks.segmentation.base import (
+    PANOPTIC_MEASURES,
+    SEMANTIC_MEASURES,
+    PanopticTask,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,10 +117,7 @@ class ToytownPanoptic(ShippedNetwork, PanopticTask):
     categories: ClassVar[list[dict[str, Any]]] = [
         {"id": c.category_id, "name": c.name, "isthing": int(c.isthing)} for c in CLASSES
     ]
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.metrics += own_metrics(cls.name, SEMANTIC_MEASURES[:1])
+    measures = (*PANOPTIC_MEASURES, SEMANTIC_MEASURES[0])
 
     def predict(self, images: Sequence[Picture]) -> list[Any]:
         return list(self._network.panoptic(images))
@@ -132,9 +133,6 @@ class ToytownPanoptic(ShippedNetwork, PanopticTask):
     ) -> dict[str, NDArray[np.float64]]:
         miou = _semantic(predictions, targets).resampled(counts)["miou"]
         return {**super().resample(predictions, targets, counts), f"{self.name}.miou": miou}
-
-
-ToytownPanoptic.metrics += own_metrics(ToytownPanoptic.name, SEMANTIC_MEASURES[:1])
 
 
 def _semantic(predictions: Sequence[Any], targets: Sequence[Any]) -> Segmentation:
