@@ -25,6 +25,7 @@ from workbench_plugins.codecs.icm.float64 import ShiftedConv, in_float64  # noqa
 from workbench_plugins.codecs.icm.latents import checksum  # noqa: E402
 from workbench_plugins.codecs.icm.network import IcmNetwork, LiteConfig  # noqa: E402
 from workbench_plugins.codecs.icm.plugin import LicHuman  # noqa: E402
+from workbench_plugins.codecs.icm.refinement import drawn_rounding  # noqa: E402
 from workbench_plugins.codecs.icm.stream import IcmStream  # noqa: E402
 from workbench_plugins.codecs.icm.tables import Tables, from_bytes, to_bytes  # noqa: E402
 from workbench_plugins.codecs.icm.weights import load_weights, save_weights  # noqa: E402
@@ -269,3 +270,33 @@ def test_the_command_line_times_any_codec(workbench_cli: Callable[..., Any]) -> 
     assert float(told["profile"]["decode_s, image"]) > 0
     refused = workbench_cli("show", "tasks", "psnr", "--profile")
     assert "psnr: only codecs have a profile" in refused.stderr
+
+
+def test_refinement_makes_streams_cheaper_that_any_decoder_takes(weights_file: Path) -> None:
+    torch.set_num_threads(1)
+    image, level = picture(70, 90), 2.0
+    plain, searching = (
+        PictureCoder(*load_weights(weights_file), refined=refined) for refined in (False, True)
+    )
+    rate_lambda = SMALL.lambdas[2]
+
+    def cost(stream: bytes) -> float:
+        error = (plain.decompress(stream).astype(float) - image) ** 2
+        return 8 * len(stream) + rate_lambda * float(error.mean(2).sum())
+
+    refined = searching.compress(image, level)
+    assert cost(refined) < 0.97 * cost(plain.compress(image, level))
+    # The search draws numbers, but the same ones each time, and leaves those of others alone.
+    before = torch.get_rng_state()
+    assert searching.compress(image, level) == refined
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_drawn_rounding_cools_down_to_rounding() -> None:
+    x = torch.linspace(-2.4, 2.4, 481)
+    torch.manual_seed(0)
+    warm, cold = (drawn_rounding(x, torch.tensor(t)) for t in (0.5, 0.01))
+    assert ((warm - x).abs() <= 1).all()
+    assert not torch.allclose(warm, x.round(), atol=0.1)
+    sure = (x - x.round()).abs() < 0.45
+    assert torch.allclose(cold[sure], x.round()[sure], atol=1e-3)

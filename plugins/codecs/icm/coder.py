@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from workbench.errors import StreamError
 from .latents import LatentCoder, checksum
 from .network import IcmNetwork
 from .pictures import Frame
+from .refinement import refine
 from .stream import EnhancementStream, IcmStream, snap_level
 from .tcm import TcmNetwork
 
@@ -27,6 +30,7 @@ class PictureCoder:
         weights_id: what streams name its weights by.
         device: where it runs.
         verify: decode whatever is encoded, and raise an error unless it comes back.
+        refined: search for better latents than the network's, see `refinement`.
 
     Attributes:
         network, latents: the network and the coder of its latents.
@@ -39,9 +43,10 @@ class PictureCoder:
         device: str = "cpu",
         *,
         verify: bool = False,
+        refined: bool = False,
     ) -> None:
         network = network.eval().requires_grad_(False)
-        self.device = torch.device(device)
+        self.device, self._refined = torch.device(device), refined
         self.network = network.to(self.device, memory_format=torch.channels_last)
         self._weights_id = weights_id
         self.latents = LatentCoder(self.network, verify=verify)
@@ -63,8 +68,17 @@ class PictureCoder:
         """(stream, latents float64 [1, M, h, w])."""
         height, width = picture.shape[:2]
         level = snap_level(level)
-        x = self._frame(height, width).to_input(picture, self.device)
-        y = self.network.analyse(x, level_tensor(level, self.device))
+        frame, at = self._frame(height, width), level_tensor(level, self.device)
+        x = frame.to_input(picture, self.device)
+        y = self.network.analyse(x, at)
+        if self._refined:
+            y = refine(
+                self.network,
+                y,
+                partial(self.network.synthesise, level=at),
+                partial(frame.squared_error, x=x),
+                float(self.network.lambda_at(at)),
+            )
         coded = self.latents.encode(y, step=self.network.step(level))
         crc = checksum(coded.y_hat)
         stream = IcmStream(self._weights_id, level, width, height, crc, coded.payload)

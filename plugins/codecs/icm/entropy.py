@@ -108,13 +108,16 @@ class SliceEntropyModel(nn.Module):
         lrp = self.lrp_transforms[index](torch.cat([mean_support, y_hat], dim=1))
         return y_hat + 0.5 * step * torch.tanh(lrp)
 
+    def rounded(self, z: Tensor) -> Tensor:
+        """z_hat, to whole steps from the medians; the gradient passes straight through."""
+        medians = self.entropy_bottleneck.quantiles[:, 0, 1].detach()[None, :, None, None]
+        return ste_round(z - medians) + medians
+
     def code_latents(self, y: Tensor, side: Tensor | None = None) -> Latents:
         """Differentiable stand-in for coding: noise in the rates, straight-through rounding."""
         z = self.h_a(y)
         _, z_likelihoods = self.entropy_bottleneck(z)
-        medians = self.entropy_bottleneck.quantiles[:, 0, 1].detach()[None, :, None, None]
-        z_hat = ste_round(z - medians) + medians
-        means, scales = self.hyper_parameters(z_hat)
+        means, scales = self.hyper_parameters(self.rounded(z))
         known = [] if side is None else [side]
         all_mu, all_sigma, y_hats = [], [], []
         for index, y_slice in enumerate(y.chunk(self.slices, dim=1)):

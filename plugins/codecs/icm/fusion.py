@@ -114,6 +114,10 @@ class AdditionalNetwork(SliceEntropyModel):
         self._subtract = config.residual and not config.condition_on_base
         self._add = self._subtract or not config.residual
 
+    def lambda_at(self, level: Tensor) -> Tensor:
+        """λ of a rate level, log-linear between the configured ones.  [B] -> [B]."""
+        return lambda_at(self.config.network.lambdas, level)
+
     def step(self, level: float) -> float:
         """Quantisation step: 1, gains do the rest."""
         return 1.0
@@ -210,7 +214,7 @@ class FusionNetwork(nn.Module):
 
     def lambda_at(self, level: Tensor) -> Tensor:
         """λ of an enhancement level.  [B] -> [B]."""
-        return lambda_at(self.config.network.lambdas, level)
+        return self.additional.lambda_at(level)
 
     def base_level(self, n: int, device: torch.device) -> Tensor:
         """Rate levels of the base, [B]: any in training, low ones more often; else the default."""

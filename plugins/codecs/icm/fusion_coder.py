@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from .fusion import AdditionalNetwork, Base
 from .latents import LatentCoder, checksum, snap
 from .network import IcmNetwork
 from .pictures import Frame
+from .refinement import refine
 from .stream import EnhancementStream, IcmStream, layer_crc, snap_level
 from .tcm import TcmAdditional, TcmNetwork
 
@@ -31,6 +34,7 @@ class FusionCoder:
         additional: the additional model and its `weights_id`.
         device: where they run.
         verify: decode whatever is encoded, and raise an error unless it comes back.
+        refined: search for better latents of the enhancement, see `refinement`.
     """
 
     def __init__(
@@ -40,7 +44,9 @@ class FusionCoder:
         device: str = "cpu",
         *,
         verify: bool = False,
+        refined: bool = False,
     ) -> None:
+        self._refined = refined
         self.base = PictureCoder(*base, device, verify=verify)
         network, self._weights_id = additional
         network = network.eval().requires_grad_(False)
@@ -53,12 +59,22 @@ class FusionCoder:
     ) -> dict[str, bytes]:
         """uint8 [H, W, 3] at a rate level of the base and one of the enhancement."""
         stream, y_base = self.base.encode(picture, base_level)
-        data = stream.to_bytes()
+        data, frame = stream.to_bytes(), self._frame(stream)
         level = snap_level(level)
+        at = level_tensor(level, self.base.device)
         b = self._in_own_steps(y_base, stream.level, level)
-        x = self._frame(stream).to_input(picture, self.base.device)
         seen = self._for_transforms(b, y_base, stream.level)
-        y = self.network.analyse_given(x, seen, level_tensor(level, self.base.device))
+        x = frame.to_input(picture, self.base.device)
+        y = self.network.analyse_given(x, seen, at)
+        if self._refined:
+            y = refine(
+                self.network,
+                y,
+                lambda y: self.network.synthesise_fused(self.network.fuse(y, seen.b), seen, at),
+                partial(frame.squared_error, x=x),
+                float(self.network.lambda_at(at)),
+                self.network.side(seen.b),
+            )
         coded = self.latents.encode(y, self.network.side(b), self.network.step(level))
         enhancement = EnhancementStream(
             self._weights_id, level, layer_crc(data), checksum(coded.y_hat), coded.payload

@@ -13,6 +13,8 @@ from workbench_plugins.codecs.residual.layers import PairPoints
 from .plugin import IcmCodec, SaIcm
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from workbench.api import Picture
 
     from .fusion_coder import FusionCoder
@@ -54,7 +56,8 @@ class SaIcmFusion(IcmCodec):
 
         base = self.base.weights_path()
         additional = load_fusion(self.weights_path(), base)
-        return FusionCoder(load_weights(base), additional, self.device, verify=self.verify)
+        options = {"verify": self.verify, "refined": self.refined}
+        return FusionCoder(load_weights(base), additional, self.device, **options)
 
     def _coders(self) -> list[Any]:
         return [self._fusion.base, self._fusion]
@@ -74,6 +77,22 @@ class SaIcmFusion(IcmCodec):
         return self._fusion.decompress(stream["base"], stream["enhancement"])
 
 
+class SaIcmFusionRefined(SaIcmFusion):
+    """`sa-icm-fusion` with an encoder that searches each picture's enhancement, 200 passes long.
+
+    Base layers are byte for byte those of `sa-icm`, and the decoder of `sa-icm-fusion` takes both.
+    """
+
+    name = f"{SaIcmFusion.name}-refined"
+    citation = "Yang, Bamler, Mandt, Improving inference for neural image compression, NeurIPS 2020"
+    refined = True
+    by_name_only = True
+
+    @classmethod
+    def weights_path(cls) -> Path:
+        return SaIcmFusion.weights_path()
+
+
 def _variant(suffix: str, what: str) -> type[SaIcmFusion]:
     about = f"`{SaIcmFusion.name}`, but {what}."
     made = {
@@ -89,6 +108,7 @@ def _variant(suffix: str, what: str) -> type[SaIcmFusion]:
 def workbench_codecs() -> list[type[workbench.Codec]]:
     return [
         SaIcmFusion,
+        SaIcmFusionRefined,
         *(_variant(f"m{m}", f"with {m} of 5 slices") for m in (1, 2, 3, 5)),
         _variant("alone", "its entropy model does not see the base layer's latents"),
     ]

@@ -49,8 +49,16 @@ class Frame:
         x = x.permute(2, 0, 1)[None].float() / 255
         return x.contiguous(memory_format=torch.channels_last)
 
+    def cut(self, x_hat: Tensor) -> Tensor:
+        """The picture without what was added.  [B, 3, H', W'] -> [B, 3, H, W]."""
+        (top, _), (left, _) = self.pads()
+        return x_hat[:, :, top : top + self.height, left : left + self.width]
+
+    def squared_error(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """Within the picture: mean over channels, sum over pixels.  [B, 3, H', W'] twice -> []."""
+        return self.cut(x_hat - x).square().mean(1).sum()
+
     def to_picture(self, x_hat: Tensor) -> NDArray[np.uint8]:
         """Float [1, 3, H', W'] to uint8 [H, W, 3], rounded."""
-        (top, _), (left, _) = self.pads()
-        cut = x_hat[0, :, top : top + self.height, left : left + self.width]
-        return to_uint8(cut.permute(1, 2, 0).double().cpu().numpy() * 255)
+        cut = self.cut(x_hat)[0].permute(1, 2, 0)
+        return to_uint8(cut.double().cpu().numpy() * 255)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import workbench
 from workbench import weights
@@ -30,6 +30,8 @@ class IcmCodec(workbench.Codec):
     requires = ("torch", "compressai", "constriction", "safetensors", "scipy")
     extra = "learned"
     points = workbench.points("level", [0.0, 1.0, 2.0, 3.0, 4.0, 5.0], limits=(0, 5))
+    refined: ClassVar[bool] = False
+    """Whether the encoder searches for better latents than the network's, see `refinement`."""
 
     @classmethod
     def weights_path(cls) -> Path:
@@ -61,7 +63,8 @@ class IcmCodec(workbench.Codec):
         from .coder import PictureCoder
         from .weights import load_weights
 
-        return PictureCoder(*load_weights(self.weights_path()), self.device, verify=self.verify)
+        loaded = load_weights(self.weights_path())
+        return PictureCoder(*loaded, self.device, verify=self.verify, refined=self.refined)
 
     def encode(self, image: Picture, point: workbench.Point) -> bytes:
         self._set_threads()
@@ -102,6 +105,22 @@ class LicHuman(IcmCodec):
     citation = "network after Liu, Sun, Katto, CVPR 2023, arXiv 2303.14978; gain units CVPR 2021"
 
 
+class LicHumanRefined(LicHuman):
+    """`lic-human` with an encoder that searches the latents of each picture, 200 passes long.
+
+    Streams are those of `lic-human`, whose decoder takes them.
+    """
+
+    name = "lic-human-refined"
+    citation = "Yang, Bamler, Mandt, Improving inference for neural image compression, NeurIPS 2020"
+    refined = True
+    by_name_only = True
+
+    @classmethod
+    def weights_path(cls) -> Path:
+        return LicHuman.weights_path()
+
+
 class SaIcm(IcmCodec):
     """SA-ICM: R + λ · mse(x ⊙ m, x̂ ⊙ m), m the edges of a segmentation; texture vanishes."""
 
@@ -136,4 +155,4 @@ class TasklossIcm(IcmCodec):
 
 @workbench.hookimpl
 def workbench_codecs() -> list[type[workbench.Codec]]:
-    return [LicHuman, SaIcm, ObjectIcm, RoiIcm, TasklossIcm]
+    return [LicHuman, LicHumanRefined, SaIcm, ObjectIcm, RoiIcm, TasklossIcm]
