@@ -31,7 +31,7 @@ class GanIcm(IcmCodec):
 
     name = "gan-icm"
     citation = "Le et al., Bridging the gap between image coding for machines and humans, ICIP 2022"
-    base: ClassVar[str] = "sa-icm"
+    base: ClassVar[str] = "taskloss-icm"
     """The codec whose encoder, probability model and first decoder are used as they are."""
     outputs = {  # noqa: RUF012
         "machine": workbench.Output(("main",), "machine"),

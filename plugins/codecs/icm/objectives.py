@@ -170,7 +170,7 @@ DESCRIPTIONS = {
     "roi": "R + λ · 255² · mean(w · (x - x̂)²), w = {o.inside:g} on objects, 1 elsewhere",
     "ms-ssim": f"R + λ · 255² · {MS_SSIM_WEIGHT:.4f} · (1 - MS-SSIM(x, x̂))",
     "task": "R + λ · 255² · ({o.pixel:g} · mse(x, x̂) + {o.weight:g} · M), M = mean of "
-    "|f(x) - f(x̂)|² / |f(x)|² over the features f of {tasks}",
+    "‖f(x) - f(x̂)‖² / ‖f(x)‖² over the features f of {tasks}",
 }
 
 
