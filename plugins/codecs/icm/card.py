@@ -71,7 +71,8 @@ def _what(recipe: Recipe, millions: float) -> str:
             f"An additional model of {recipe.fusion.m} of {recipe.network.slices} slices over the "
             f"frozen `{recipe.fusion.base}`, {millions:.2f} M parameters with the fused decoder, "
             f"{levels};\n"
-            f"λ = {lambdas}. Its entropy model {seen} the base's latents."
+            f"λ = {lambdas}. Its entropy model {seen} the base's latents, its transforms "
+            f"{'see' if recipe.fusion.transforms_see_base else 'do not see'} the machine picture."
         )
     return f"A `lite` network, {millions:.2f} M parameters, {levels};\nλ = {lambdas}."
 

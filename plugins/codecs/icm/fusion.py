@@ -60,8 +60,6 @@ class FusionConfig:
         """Inverse of `to_dict`."""
         network = values.get("network", {})
         assert isinstance(network, dict)
-        # Files from before this switch do not name it.
-        values = {"transforms_see_base": False, **values}
         return cls(**{**values, "network": LiteConfig.from_dict(network)})  # type: ignore[arg-type]
 
 
