@@ -231,6 +231,12 @@ def test_only_the_additional_model_of_a_fusion_is_trained_and_exported(
     assert network.config.m == 2
     assert "An additional model of 2 of 5 slices over the frozen `sa-icm`" in card
     assert len(codec(path, fusing).encode(picture(64, 64), 2.0)) == 2
+    # What was exported is a start for one with another m.
+    other = recipe(1, fusion=FusionSettings(m=1), start_from=path.stem)
+    start = Trainer(other, packed, tmp_path / "other").learner.network.state_dict()
+    for name in ("g_s.1.0.weight", "h_a.0.bias", "merge.0.weight"):
+        expected = network.state_dict()[name]
+        assert torch.equal(start[f"additional.{name}"], expected), name
 
 
 def test_a_run_may_start_from_the_shipped_weights_of_a_codec_and_needs_them_no_more_to_resume(

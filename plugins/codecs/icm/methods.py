@@ -17,7 +17,7 @@ from .network import IcmNetwork
 from .recipe import Recipe
 from .tcm import TcmConfig
 from .tcm_training import TrainableTcm
-from .weights import load_tensors, load_weights
+from .weights import FORMAT, FUSION_FORMAT, load_tensors, load_weights, read
 
 
 def make_learner(recipe: Recipe, out: Path | None) -> Learner:
@@ -52,8 +52,7 @@ def make_learner(recipe: Recipe, out: Path | None) -> Learner:
 def _start(name: str, out: Path) -> dict[str, Tensor]:
     """The weights of a shipped codec, or the averaged ones of another run's checkpoint."""
     if not name.endswith(".pt"):
-        network, _ = load_weights(weights_path(name))
-        return network.state_dict()
+        return read(weights_path(name), FORMAT, FUSION_FORMAT)[0]
     path = out / name
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["ema"]

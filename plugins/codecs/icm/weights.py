@@ -42,8 +42,8 @@ def write(network: torch.nn.Module, path: Path, header: dict[str, str]) -> None:
     save_file(tensors, path, metadata=header)
 
 
-def read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """(tensors as float32, header) of a weights file of format `kind`.
+def read(path: Path, *kinds: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """(tensors as float32, header) of a weights file of one of the formats `kinds`.
 
     Raises:
         WeightsError: no weights file, or of another format.
@@ -54,9 +54,9 @@ def read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, str]
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from None
-    if header.get("format") != kind:
+    if header.get("format") not in kinds:
         raise WeightsError(
-            f"{path}: format {header.get('format')!r} is not {kind!r}: "
+            f"{path}: format {header.get('format')!r} is not {' or '.join(map(repr, kinds))}: "
             "use weights of the lite family"
         )
     return tensors, header
